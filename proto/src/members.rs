@@ -1,0 +1,145 @@
+//! Who is in the group: arriving, alive, gone.
+//!
+//! Fed with listings of the group's directory, in which only members that answer stand, and with
+//! deaths; gives out what changed. A member that leaves its socket behind is gone all the same.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::message::PeerName;
+
+/// How many members are followed; a directory is a peer's to fill, our memory is not.
+pub const MAX_MEMBERS: usize = 4096;
+
+/// What a process is in its group (`enum rte_proc_type_t`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The one that leads the group.
+    Primary,
+    /// One of those that joined.
+    Secondary,
+    /// Secondary if a primary runs, primary if not. A wish: once joined, a member is one of both.
+    Auto,
+}
+
+/// A process of the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Where it is reached.
+    pub name: PeerName,
+    /// What it is in the group; never [`Role::Auto`].
+    pub role: Role,
+    /// Its process id in its own pid namespace, as far as it is known.
+    pub pid: Option<u32>,
+    /// Tells apart two processes that used the same name: the number of the socket's file.
+    pub inode: u64,
+}
+
+/// What changed in the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A secondary joined.
+    Joined(Member),
+    /// A secondary left, or ended.
+    Left(Member),
+    /// A primary is there again.
+    PrimaryJoined(Member),
+    /// The primary left, or ended.
+    PrimaryLeft(Member),
+}
+
+/// The members that are known, and the news of them.
+#[derive(Debug, Default)]
+pub struct Members {
+    known: BTreeMap<PeerName, Member>,
+    events: VecDeque<Event>,
+}
+
+impl Members {
+    /// Takes a listing of everybody who is alive, and nobody else.
+    pub fn handle_listing(&mut self, alive: &[Member]) {
+        let now: BTreeMap<PeerName, Member> =
+            alive.iter().take(MAX_MEMBERS).map(|member| (member.name, *member)).collect();
+        let same = |member: &Member, other: Option<&Member>| {
+            other.is_some_and(|other| other.inode == member.inode)
+        };
+        for member in self.known.values().filter(|m| !same(m, now.get(&m.name))) {
+            self.events.push_back(left(*member));
+        }
+        for member in now.values().filter(|m| !same(m, self.known.get(&m.name))) {
+            self.events.push_back(joined(*member));
+        }
+        self.known = now;
+    }
+
+    /// Takes the news that a member has ended.
+    pub fn handle_gone(&mut self, name: &PeerName) {
+        if let Some(member) = self.known.remove(name) {
+            self.events.push_back(left(member));
+        }
+    }
+
+    /// Gives the oldest piece of news that was not given yet.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Lists who is known.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.known.values()
+    }
+}
+
+fn joined(member: Member) -> Event {
+    match member.role {
+        Role::Primary => Event::PrimaryJoined(member),
+        Role::Secondary | Role::Auto => Event::Joined(member),
+    }
+}
+
+fn left(member: Member) -> Event {
+    match member.role {
+        Role::Primary => Event::PrimaryLeft(member),
+        Role::Secondary | Role::Auto => Event::Left(member),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(file: &str, role: Role, inode: u64) -> Member {
+        Member { name: PeerName::new(file).unwrap(), role, pid: None, inode }
+    }
+
+    fn news(members: &mut Members) -> Vec<Event> {
+        std::iter::from_fn(|| members.poll_event()).collect()
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        let mut members = Members::default();
+        let primary = member("/x/mp_socket", Role::Primary, 1);
+        let secondary = member("/x/mp_socket_1_1", Role::Secondary, 2);
+        members.handle_listing(&[primary, secondary]);
+        members.handle_listing(&[primary, secondary]);
+        assert_eq!(news(&mut members), [Event::PrimaryJoined(primary), Event::Joined(secondary)]);
+        members.handle_gone(&secondary.name);
+        members.handle_gone(&secondary.name);
+        members.handle_listing(&[primary]);
+        assert_eq!(news(&mut members), [Event::Left(secondary)]);
+        assert_eq!(members.iter().collect::<Vec<_>>(), [&primary]);
+    }
+
+    #[test]
+    fn a_primary_that_restarts_leaves_and_joins() {
+        let mut members = Members::default();
+        let first = member("/x/mp_socket", Role::Primary, 1);
+        let second = Member { inode: 2, ..first };
+        members.handle_listing(&[first]);
+        members.handle_listing(&[second]);
+        let expected =
+            [Event::PrimaryJoined(first), Event::PrimaryLeft(first), Event::PrimaryJoined(second)];
+        assert_eq!(news(&mut members), expected);
+    }
+}

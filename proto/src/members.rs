@@ -34,6 +34,24 @@ pub struct Member {
     pub inode: u64,
 }
 
+impl Member {
+    /// Gives the news that this member has joined.
+    pub fn joined(self) -> Event {
+        match self.role {
+            Role::Primary => Event::PrimaryJoined(self),
+            Role::Secondary | Role::Auto => Event::Joined(self),
+        }
+    }
+
+    /// Gives the news that this member is gone.
+    pub fn left(self) -> Event {
+        match self.role {
+            Role::Primary => Event::PrimaryLeft(self),
+            Role::Secondary | Role::Auto => Event::Left(self),
+        }
+    }
+}
+
 /// What changed in the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,10 +82,10 @@ impl Members {
             other.is_some_and(|other| other.inode == member.inode)
         };
         for member in self.known.values().filter(|m| !same(m, now.get(&m.name))) {
-            self.events.push_back(left(*member));
+            self.events.push_back(member.left());
         }
         for member in now.values().filter(|m| !same(m, self.known.get(&m.name))) {
-            self.events.push_back(joined(*member));
+            self.events.push_back(member.joined());
         }
         self.known = now;
     }
@@ -75,7 +93,7 @@ impl Members {
     /// Takes the news that a member has ended.
     pub fn handle_gone(&mut self, name: &PeerName) {
         if let Some(member) = self.known.remove(name) {
-            self.events.push_back(left(member));
+            self.events.push_back(member.left());
         }
     }
 
@@ -87,20 +105,6 @@ impl Members {
     /// Lists who is known.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.known.values()
-    }
-}
-
-fn joined(member: Member) -> Event {
-    match member.role {
-        Role::Primary => Event::PrimaryJoined(member),
-        Role::Secondary | Role::Auto => Event::Joined(member),
-    }
-}
-
-fn left(member: Member) -> Event {
-    match member.role {
-        Role::Primary => Event::PrimaryLeft(member),
-        Role::Secondary | Role::Auto => Event::Left(member),
     }
 }
 

@@ -1,0 +1,281 @@
+//! Registered actions, what their handlers get, and how they are called.
+//!
+//! One name stands for messages and requests alike. A request is answered exactly once: by its
+//! handler, by whoever the handler gave it to, or by an ignore when it is dropped, so that nobody
+//! waits for the deaf.
+//!
+//! DPDK 25.11: `eal_common_proc.c`, `rte_mp_action_register`, `rte_mp_reply`, `process_msg`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rte_mp_proto::{ActionName, Arrival, Datagram, DropReason, Kind, Layout, Param, PeerName};
+
+use crate::error::{RegisterError, ReplyError};
+use crate::message::{Message, checked_param};
+use crate::shared::Shared;
+use crate::sys::gaps::Credentials;
+
+/// How many actions one group takes.
+const MAX_ACTIONS: usize = 4096;
+
+/// What a handler may give back: nothing, or a `Result` whose error is noted at debug level.
+pub trait HandlerResult {
+    /// Notes what went wrong, if anything did.
+    #[doc(hidden)]
+    fn note(self, action: &ActionName);
+}
+
+impl HandlerResult for () {
+    fn note(self, _: &ActionName) {}
+}
+
+impl<E: fmt::Display> HandlerResult for Result<(), E> {
+    fn note(self, action: &ActionName) {
+        if let Err(error) = self {
+            tracing::debug!(target: "rte_mp::request", %action, %error, "a handler failed");
+        }
+    }
+}
+
+type Handler = dyn Fn(Request) + Send + Sync;
+
+/// The actions of one member.
+#[derive(Default)]
+pub(crate) struct Actions {
+    handlers: RwLock<HashMap<ActionName, Arc<Handler>>>,
+}
+
+impl Actions {
+    pub(crate) fn register<F, R>(&self, name: &str, handler: F) -> Result<(), RegisterError>
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        let action = ActionName::new(name)
+            .map_err(|source| RegisterError::Name { name: name.to_owned(), source })?;
+        let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
+        if handlers.contains_key(&action) {
+            return Err(RegisterError::Exists { name: name.to_owned() });
+        }
+        if handlers.len() == MAX_ACTIONS {
+            return Err(RegisterError::TooMany { name: name.to_owned(), max: MAX_ACTIONS });
+        }
+        handlers.insert(action, Arc::new(move |request| handler(request).note(&action)));
+        Ok(())
+    }
+
+    pub(crate) fn unregister(&self, name: &str) -> bool {
+        let Ok(name) = ActionName::new(name) else { return false };
+        let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = handlers.remove(&name);
+        // What a handler owns may do anything when it is dropped, so not under the lock.
+        drop(handlers);
+        removed.is_some()
+    }
+
+    /// Forgets all actions.
+    pub(crate) fn clear(&self) {
+        let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = std::mem::take(&mut *handlers);
+        drop(handlers);
+        drop(removed);
+    }
+
+    fn find(&self, name: &ActionName) -> Option<Arc<Handler>> {
+        self.handlers.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+/// A message or request together with the handler that is to be called.
+pub(crate) struct Call {
+    request: Request,
+    handler: Arc<Handler>,
+}
+
+impl Call {
+    /// Finds the handler. Without one the datagram is dropped: a request is then answered by an
+    /// ignore.
+    pub(crate) fn new(request: Request) -> Option<Self> {
+        match request.shared.actions.find(request.name()) {
+            Some(handler) => Some(Self { request, handler }),
+            None => {
+                request.shared.counters.count_dropped(DropReason::NoAction, request.fds().len());
+                None
+            }
+        }
+    }
+
+    /// Calls the handler. If it panics, the request is answered by an ignore as it is dropped, and
+    /// the caller lives on.
+    pub(crate) fn run(self) {
+        let Self { request, handler } = self;
+        let shared = Arc::clone(&request.shared);
+        let action = *request.name();
+        // The handler is shared by reference and may have been left half done; that is between its
+        // author and whatever it shares.
+        if catch_unwind(AssertUnwindSafe(|| handler(request))).is_err() {
+            shared.counters.count_panic();
+            tracing::debug!(target: "rte_mp::request", %action, "a handler panicked");
+        }
+    }
+}
+
+/// What a handler gets: a message or a request, and the way to answer it.
+///
+/// It can be moved to another thread and answered later. A request that is dropped unanswered is
+/// answered by an ignore (`MP_IGN`), which tells the peer at once that no reply will come.
+///
+/// The getters of [`Message`] can be called on it.
+pub struct Request {
+    shared: Arc<Shared>,
+    message: Message,
+    kind: Kind,
+    layout: Layout,
+    peer: PeerName,
+    credentials: Option<Credentials>,
+    answered: bool,
+}
+
+impl Request {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        arrival: Arrival,
+        credentials: Option<Credentials>,
+        fds: Vec<OwnedFd>,
+    ) -> Self {
+        let Datagram { kind, name, param, .. } = arrival.datagram;
+        Self {
+            shared,
+            message: Message::from_parts(name, param, fds),
+            kind,
+            layout: arrival.layout,
+            peer: arrival.from,
+            credentials,
+            answered: false,
+        }
+    }
+
+    /// Borrows what came.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Says whether it is a one-way message or a request.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Says where the answer goes: the member's own socket for a message, and for a request of an
+    /// rte-mp process the return address of that request.
+    pub fn peer(&self) -> &PeerName {
+        &self.peer
+    }
+
+    /// Gives the sender's process id in our pid namespace, from the kernel.
+    pub fn peer_pid(&self) -> Option<u32> {
+        self.credentials.map(|credentials| credentials.pid).filter(|&pid| pid != 0)
+    }
+
+    /// Gives the sender's user id, from the kernel.
+    pub fn peer_uid(&self) -> Option<u32> {
+        self.credentials.map(|credentials| credentials.uid)
+    }
+
+    /// Takes the descriptors out.
+    pub fn take_fds(&mut self) -> Vec<OwnedFd> {
+        self.message.take_fds()
+    }
+
+    /// Answers with `param`, of at most 256 bytes, and no descriptors.
+    ///
+    /// Does not block: while the peer's queue is full, the answer waits with the driver.
+    ///
+    /// # Errors
+    /// - [`ReplyError::NotARequest`]: a one-way message came.
+    /// - [`ReplyError::Message`]: the parameter is too long; the request is answered by an ignore.
+    /// - [`ReplyError::Unreachable`]: the peer is gone.
+    ///
+    /// DPDK 25.11: `rte_mp_reply`.
+    pub fn reply(self, param: &[u8]) -> Result<(), ReplyError> {
+        match checked_param(param) {
+            Ok(param) => self.answer(Kind::Reply, param, Vec::new()),
+            Err(source) => Err(ReplyError::Message { action: self.name().to_string(), source }),
+        }
+    }
+
+    /// Answers with the parameter and the descriptors of `message`, under the request's own name,
+    /// whatever the message is called: the peer would not take it otherwise.
+    ///
+    /// # Errors
+    /// As [`Request::reply`]; also if the peer takes fewer descriptors.
+    pub fn reply_with(self, mut message: Message) -> Result<(), ReplyError> {
+        message.rename(*self.name());
+        let param = message.datagram(Kind::Reply).param;
+        self.answer(Kind::Reply, param, message.take_fds())
+    }
+
+    /// Answers with "count me out" (`MP_IGN`). Does nothing for a one-way message.
+    pub fn ignore(self) {
+        // Dropping says it.
+    }
+
+    /// Never answers: the peer waits for its whole timeout, as for a DPDK process without handler.
+    pub fn stay_silent(mut self) {
+        self.answered = true;
+    }
+
+    fn answer(mut self, kind: Kind, param: Param, fds: Vec<OwnedFd>) -> Result<(), ReplyError> {
+        let name = *self.name();
+        if self.kind != Kind::Request {
+            return Err(ReplyError::NotARequest { action: name.to_string() });
+        }
+        let layout = self.shared.layout().for_answer(self.layout);
+        if fds.len() > layout.fd_max() {
+            let source = crate::MessageError::TooManyFds { max: layout.fd_max() };
+            return Err(ReplyError::Message { action: name.to_string(), source });
+        }
+        self.answered = true;
+        let datagram = Datagram { kind, name, param, fd_count: fds.len() };
+        self.shared.answer(&self.peer, layout, datagram, fds).map_err(|source| {
+            self.shared.counters.count_dropped(DropReason::Undelivered, 0);
+            ReplyError::Unreachable { peer: self.peer, action: name.to_string(), source }
+        })
+    }
+}
+
+impl Deref for Request {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        &self.message
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("kind", &self.kind)
+            .field("peer", &self.peer)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if self.kind != Kind::Request || self.answered {
+            return;
+        }
+        let name = *self.name();
+        let datagram = Datagram { kind: Kind::Ignore, name, param: Param::EMPTY, fd_count: 0 };
+        let layout = self.shared.layout().for_answer(self.layout);
+        if self.shared.answer(&self.peer, layout, datagram, Vec::new()).is_err() {
+            self.shared.counters.count_dropped(DropReason::Undelivered, 0);
+        }
+    }
+}

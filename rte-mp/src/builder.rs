@@ -1,0 +1,242 @@
+//! Joining: what a member is to be, and where.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rte_mp_proto::{Layout, Role};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::args::{EalArgs, Information, SharedConfig};
+use crate::error::{JoinError, StartError};
+use crate::group::Group;
+use crate::runtime::{Runtime, Wish};
+use crate::shared::Settings;
+
+const BUSY_POLL_VARIABLE: &str = "RTE_MP_BUSY_POLL_US";
+const DEFAULT_BUSY_POLL: Duration = Duration::from_micros(50);
+const DEFAULT_PREFIX: &str = "rte";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A window longer than this would be a busy loop.
+const MAX_BUSY_POLL_US: u64 = 1_000_000;
+
+/// Who runs a member's handlers and async requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Drive {
+    /// A thread of the group's own, called `mp-msg`.
+    #[default]
+    Thread,
+    /// The caller's event loop: it waits for the group's descriptor and its next deadline, and
+    /// calls [`Group::process`].
+    Caller,
+    /// A task of the tokio runtime in which [`GroupBuilder::join`] is called. Handlers run on the
+    /// runtime's threads and must not block, unless there are [`GroupBuilder::workers`].
+    #[cfg(feature = "tokio")]
+    Tokio,
+}
+
+/// Says how to join a group; made by [`Group::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is joined before `join`"]
+pub struct GroupBuilder {
+    prefix: String,
+    base: Option<PathBuf>,
+    role: Role,
+    workers: usize,
+    busy_poll: Option<Duration>,
+    drive: Drive,
+    ready_timeout: Duration,
+    lock_timeout: Duration,
+    send_timeout: Duration,
+    trusted: Vec<u32>,
+    assumed_layout: Option<Layout>,
+    ignored_flags: Vec<String>,
+}
+
+impl Default for GroupBuilder {
+    fn default() -> Self {
+        Self {
+            prefix: DEFAULT_PREFIX.to_owned(),
+            base: None,
+            role: Role::Primary,
+            workers: 0,
+            busy_poll: None,
+            drive: Drive::Thread,
+            ready_timeout: DEFAULT_TIMEOUT,
+            lock_timeout: DEFAULT_TIMEOUT,
+            send_timeout: DEFAULT_TIMEOUT,
+            trusted: Vec::new(),
+            assumed_layout: None,
+            ignored_flags: Vec::new(),
+        }
+    }
+}
+
+impl GroupBuilder {
+    /// Names the group (`--file-prefix`). Default: `rte`.
+    pub fn file_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Says what to be in it (`--proc-type`). Default: primary.
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// Has the group's files in `<base>/dpdk/<prefix>`. The base must exist.
+    ///
+    /// Default, as in DPDK: `$RUNTIME_DIRECTORY`; else `/var/run` for root; else
+    /// `$XDG_RUNTIME_DIR`; else `/tmp`.
+    pub fn runtime_base(mut self, base: impl Into<PathBuf>) -> Self {
+        self.base = Some(base.into());
+        self
+    }
+
+    /// Runs handlers and callbacks on `count` threads beside the driver, so that a slow one does
+    /// not delay the others. Default: 0, they run on the driver, in order, as in DPDK.
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = count;
+        self
+    }
+
+    /// Polls for this long after activity before blocking, which saves the cost of waking an idle
+    /// core; 0 always blocks. Default: `$RTE_MP_BUSY_POLL_US`, or 50 µs.
+    pub fn busy_poll(mut self, window: Duration) -> Self {
+        self.busy_poll = Some(window);
+        self
+    }
+
+    /// Says who runs handlers and async requests. Default: a thread of the group's own.
+    pub fn drive(mut self, drive: Drive) -> Self {
+        self.drive = drive;
+        self
+    }
+
+    /// Waits for at most this long for a primary that is starting. Default: 5 s.
+    pub fn ready_timeout(mut self, timeout: Duration) -> Self {
+        self.ready_timeout = timeout;
+        self
+    }
+
+    /// Waits for at most this long while others hold the directory's lock. Default: 5 s.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// Waits for at most this long for room in a full peer's queue when a one-way message or an
+    /// answer is sent; requests have their own timeout. Default: 5 s.
+    pub fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.send_timeout = timeout;
+        self
+    }
+
+    /// Hears also what processes of user `uid` send. Default: our own user and root only.
+    pub fn trust_uid(mut self, uid: u32) -> Self {
+        self.trusted.push(uid);
+        self
+    }
+
+    /// Speaks `layout` to a primary whose version is not known, instead of refusing it. A wrong
+    /// guess ends the IPC thread of a DPDK primary for good.
+    pub fn assume_layout(mut self, layout: Layout) -> Self {
+        self.assumed_layout = Some(layout);
+        self
+    }
+
+    /// Joins the group, or makes it.
+    ///
+    /// Blocks while a primary is starting and while others hold the directory's lock, for at most
+    /// the two timeouts; otherwise it takes about a millisecond.
+    ///
+    /// # Errors
+    /// [`JoinError`]; nothing was changed then.
+    ///
+    /// # Panics
+    /// With [`Drive`]`::Tokio`, if it is called outside a tokio runtime.
+    ///
+    /// DPDK 25.11: `eal.c`, `rte_eal_init`, without the memory. Differs from DPDK: everything is
+    /// checked before a file of a running group is touched; a secondary without primary, or with
+    /// one of unknown layout, is refused.
+    pub fn join(self) -> Result<Group, JoinError> {
+        let busy_poll = match self.busy_poll {
+            Some(window) => window,
+            None => busy_poll_from(env::var_os(BUSY_POLL_VARIABLE))?,
+        };
+        let runtime = Runtime::join(&Wish {
+            prefix: self.prefix,
+            base: self.base,
+            role: self.role,
+            assumed_layout: self.assumed_layout,
+            ready_timeout: self.ready_timeout,
+            lock_timeout: self.lock_timeout,
+        })?;
+        let settings =
+            Settings { busy_poll, send_timeout: self.send_timeout, trusted: self.trusted };
+        Group::start(runtime, settings, self.drive, self.workers, self.ignored_flags)
+    }
+
+    /// Takes over what an EAL command line says, pins the calling thread to the main lcore, and
+    /// joins.
+    pub(crate) fn start(args: EalArgs) -> Result<(Group, Vec<OsString>), StartError> {
+        if args.information == Information::Help {
+            return Err(StartError::Help);
+        }
+        if let SharedConfig::Off { flag } = args.shared_config {
+            return Err(JoinError::NothingShared { flag: flag.to_owned() }.into());
+        }
+        let mut builder = Self { role: args.role, ..Self::default() };
+        if let Some(prefix) = &args.file_prefix {
+            builder.prefix.clone_from(prefix);
+        }
+        if let Some(cpus) = args.main_cpus() {
+            pin(cpus)?;
+        }
+        builder.ignored_flags = args.ignored;
+        Ok((builder.join()?, args.rest))
+    }
+}
+
+/// Pins the calling thread.
+fn pin(cpus: &[u32]) -> Result<(), StartError> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu as usize);
+    }
+    sched_setaffinity(None, &set)
+        .map_err(|errno| StartError::Pin { cpus: cpus.to_vec(), source: errno.into() })
+}
+
+fn busy_poll_from(value: Option<OsString>) -> Result<Duration, JoinError> {
+    let Some(value) = value else { return Ok(DEFAULT_BUSY_POLL) };
+    value
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .filter(|us| *us <= MAX_BUSY_POLL_US)
+        .map(Duration::from_micros)
+        .ok_or_else(|| JoinError::Environment {
+            variable: BUSY_POLL_VARIABLE,
+            value: value.to_string_lossy().into_owned(),
+            wanted: "a whole number of microseconds from 0 to 1000000",
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_of_polling_comes_from_the_environment() {
+        let window = |value: &str| busy_poll_from(Some(value.into())).ok();
+        assert_eq!(busy_poll_from(None).ok(), Some(DEFAULT_BUSY_POLL));
+        assert_eq!(window("0"), Some(Duration::ZERO));
+        assert_eq!(window("200"), Some(Duration::from_micros(200)));
+        for wrong in ["", "-1", "1.5", "fast", "1000001"] {
+            assert_eq!(window(wrong), None, "{wrong:?}");
+        }
+    }
+}

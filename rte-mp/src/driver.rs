@@ -1,0 +1,406 @@
+//! The inbox: batches in, handlers out, async exchanges, answers that wait, members' news.
+//!
+//! One driver per member. It runs on a thread of its own, or in the caller's event loop: it offers
+//! a descriptor, its next deadline, and [`Driver::turn`]. Nothing here blocks but [`Driver::run`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rte_mp_proto::{Door, DropReason, Received, dispatch};
+use rustix::event::{PollFlags, epoll};
+
+use crate::action::{Call, Request};
+use crate::follow::{Follower, Subscriber};
+use crate::replies::Replies;
+use crate::request::Flight;
+use crate::shared::{Shared, WaitingAnswer};
+use crate::sys::gaps::{Batch, MAX_BATCH};
+use crate::time::timespec_until;
+use crate::transport::socket;
+use crate::transport::spin::Spin;
+use crate::workers::{Job, Workers};
+
+/// What is asked of the driver from other threads.
+pub(crate) enum Command {
+    /// Drive an async request, and call `done` once.
+    Drive { id: u64, flight: Box<Flight>, done: Done },
+    /// Give an async request up; nobody wants its outcome.
+    Cancel { id: u64 },
+    /// Send an answer when its receiver has room.
+    Deliver(Box<WaitingAnswer>),
+    /// Tell who joins and leaves.
+    Follow(Subscriber),
+}
+
+pub(crate) type Done = Box<dyn FnOnce(Replies) + Send>;
+
+/// Tokens of the epoll set; what has an id of its own stands above them.
+const INBOX: u64 = 0;
+const WAKE: u64 = 1;
+const LEFT: u64 = 2;
+const MEMBERS: u64 = 3;
+const FIRST_ID: u64 = 16;
+
+/// How many turns of polling pass before the descriptors are looked at that are not the inbox.
+const TURNS_PER_LOOK: u32 = 64;
+
+/// Something that the driver waits for on behalf of somebody else.
+enum Task {
+    Flight { flight: Box<Flight>, done: Done },
+    Answer(Box<WaitingAnswer>),
+}
+
+/// A task, and when it is to be looked at even if its descriptors say nothing.
+struct Waiting {
+    task: Task,
+    due: Instant,
+}
+
+/// A member's event loop.
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    workers: Option<Workers>,
+    batch: Batch,
+    tasks: HashMap<u64, Waiting>,
+    /// When each task is to be looked at, the earliest first.
+    timers: BTreeSet<(Instant, u64)>,
+    follower: Option<Follower>,
+    /// Whether the inbox is left alone, because the workers have enough to do.
+    paused: bool,
+    turns: u32,
+}
+
+impl Driver {
+    pub(crate) fn new(shared: Arc<Shared>, workers: Option<Workers>) -> io::Result<Self> {
+        let add = |fd: BorrowedFd<'_>, token| {
+            epoll::add(&shared.epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
+        };
+        add(shared.runtime.inbox(), INBOX)?;
+        add(shared.wake().as_fd(), WAKE)?;
+        add(shared.left.as_fd(), LEFT)?;
+        Ok(Self {
+            shared,
+            workers,
+            batch: Batch::new(MAX_BATCH),
+            tasks: HashMap::new(),
+            timers: BTreeSet::new(),
+            follower: None,
+            paused: false,
+            turns: 0,
+        })
+    }
+
+    /// Runs until the group is left: polls for a short window after activity, then blocks.
+    pub(crate) fn run(mut self) {
+        let mut spin = Spin::new(self.shared.settings.busy_poll);
+        while !self.shared.left.is_set() {
+            if self.turn() {
+                spin.restart();
+            } else if !spin.again() && self.block().is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Tells whether the group was left, so that nothing more is to be done.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_over(&self) -> bool {
+        self.shared.left.is_set()
+    }
+
+    /// Gives the time at which [`Driver::turn`] is due even if the descriptor says nothing.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let task = self.timers.first().map(|(due, _)| *due);
+        let members = self.follower.as_ref().and_then(Follower::poll_timeout);
+        task.into_iter().chain(members).min()
+    }
+
+    /// Does what can be done without blocking, and tells whether there was anything to do.
+    pub(crate) fn turn(&mut self) -> bool {
+        let mut active = self.drain_inbox();
+        if self.shared.wake().is_set() {
+            self.read_mail();
+            active = true;
+        }
+        self.turns = self.turns.wrapping_add(1);
+        let look = !self.tasks.is_empty() || self.turns.is_multiple_of(TURNS_PER_LOOK);
+        if look {
+            active |= self.look(Some(Instant::now())).unwrap_or(false);
+        }
+        if self.next_deadline().is_some_and(|due| due <= Instant::now()) {
+            self.handle_timeouts(Instant::now());
+            active = true;
+        }
+        active
+    }
+
+    /// As [`Driver::turn`], for a caller that was told that the descriptor is readable or the
+    /// deadline has come: nothing is left to another time.
+    pub(crate) fn whole_turn(&mut self) -> bool {
+        let active = self.turn();
+        self.look(Some(Instant::now())).unwrap_or(false) || active
+    }
+
+    /// Blocks until there is something to do.
+    fn block(&mut self) -> io::Result<()> {
+        let deadline = self.next_deadline();
+        self.look(deadline).map(|_| ())
+    }
+
+    /// Waits for the descriptors until `deadline`, and does what they announce.
+    fn look(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        let mut events = Vec::with_capacity(16);
+        let zero = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        let timeout = deadline.map(|due| timespec_until(due, Instant::now()).unwrap_or(zero));
+        match epoll::wait(
+            &self.shared.epoll,
+            rustix::buffer::spare_capacity(&mut events),
+            timeout.as_ref(),
+        ) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut active = false;
+        for event in events {
+            match event.data.u64() {
+                INBOX => active |= self.drain_inbox(),
+                WAKE => self.read_mail(),
+                LEFT => {}
+                MEMBERS => {
+                    if let Some(follower) = &mut self.follower {
+                        follower.handle_readable(&self.shared, self.shared.epoll.as_fd(), MEMBERS);
+                    }
+                }
+                token => {
+                    self.look_at(token - FIRST_ID, Instant::now());
+                    active = true;
+                }
+            }
+        }
+        Ok(active)
+    }
+
+    /// Receives one batch, and has it handled.
+    fn drain_inbox(&mut self) -> bool {
+        if self.is_paused() {
+            return false;
+        }
+        let Ok(slots) = self.batch.receive(self.shared.runtime.inbox()) else { return false };
+        let mut calls = Vec::with_capacity(slots.len());
+        for slot in &mut *slots {
+            let fds = mem::take(&mut slot.fds);
+            let received = Received {
+                bytes: slot.bytes(),
+                truncated: slot.truncated,
+                from: slot.from,
+                uid: slot.credentials.map(|credentials| credentials.uid),
+                fd_count: fds.len(),
+            };
+            match dispatch(received, Door::Inbox, |user| self.shared.trusts(user)) {
+                Ok(arrival) => {
+                    self.shared.counters.count_received(arrival.datagram.kind);
+                    let shared = Arc::clone(&self.shared);
+                    calls.push(Request::new(shared, arrival, slot.credentials, fds));
+                }
+                Err(reason) => {
+                    let from = slot.from;
+                    tracing::debug!(target: "rte_mp::wire", ?reason, ?from, "dropped a datagram");
+                    self.shared.counters.count_dropped(reason, fds.len());
+                }
+            }
+        }
+        for request in calls {
+            match (Call::new(request), &self.workers) {
+                (Some(call), Some(workers)) => workers.push(Job::Call(Box::new(call))),
+                (Some(call), None) => call.run(),
+                (None, _) => {}
+            }
+        }
+        true
+    }
+
+    /// Leaves the inbox alone while the workers have enough to do: the kernel's queue fills, and
+    /// the senders wait, each for himself.
+    fn is_paused(&mut self) -> bool {
+        let full = self.workers.as_ref().is_some_and(Workers::is_full);
+        if full != self.paused {
+            let flags = if full { epoll::EventFlags::empty() } else { epoll::EventFlags::IN };
+            let inbox = self.shared.runtime.inbox();
+            let data = epoll::EventData::new_u64(INBOX);
+            if epoll::modify(&self.shared.epoll, inbox, data, flags).is_ok() {
+                self.paused = full;
+            }
+        }
+        full
+    }
+
+    fn read_mail(&mut self) {
+        for command in self.shared.take_mail() {
+            match command {
+                Command::Drive { id, flight, done } => {
+                    self.advance(id, Task::Flight { flight, done }, Instant::now());
+                }
+                Command::Cancel { id } => {
+                    if let Some(Task::Flight { mut flight, .. }) = self.remove(id) {
+                        flight.abandon();
+                        flight.finish(&self.shared);
+                    }
+                }
+                Command::Deliver(answer) => {
+                    let id = self.shared.next_id();
+                    self.advance(id, Task::Answer(answer), Instant::now());
+                }
+                Command::Follow(subscriber) => self.follow(subscriber),
+            }
+        }
+    }
+
+    fn follow(&mut self, subscriber: Subscriber) {
+        let follower = match self.follower.take() {
+            Some(follower) => Ok(follower),
+            None => Follower::start(&self.shared, self.shared.epoll.as_fd(), MEMBERS),
+        };
+        match follower {
+            Ok(mut follower) => {
+                follower.add(subscriber);
+                follower.handle_readable(&self.shared, self.shared.epoll.as_fd(), MEMBERS);
+                self.follower = Some(follower);
+            }
+            Err(error) => {
+                // The subscriber is dropped, and its receiver sees the end of the news.
+                tracing::debug!(target: "rte_mp::members", %error, "cannot follow the members");
+            }
+        }
+    }
+
+    /// Looks at one task, if it is still there.
+    fn look_at(&mut self, id: u64, now: Instant) {
+        if let Some(task) = self.remove(id) {
+            self.advance(id, task, now);
+        }
+    }
+
+    /// Does for a task what can be done, and keeps it if there is more to come.
+    fn advance(&mut self, id: u64, mut task: Task, now: Instant) {
+        let due = match &mut task {
+            Task::Flight { flight, .. } => {
+                flight.receive(&self.shared);
+                flight.look_now(&self.shared, now);
+                flight.handle_timeout(&self.shared, now);
+                flight.prepare_waiters();
+                flight.poll_timeout()
+            }
+            Task::Answer(answer) => deliver(&self.shared, answer, now),
+        };
+        match (due, task) {
+            (Some(due), task) => {
+                self.watch(id, &task);
+                self.timers.insert((due, id));
+                self.tasks.insert(id, Waiting { task, due });
+            }
+            (None, Task::Flight { flight, done }) => {
+                let job = Job::Done { done, replies: flight.finish(&self.shared) };
+                match &self.workers {
+                    Some(workers) => workers.push(job),
+                    None => job.run(),
+                }
+            }
+            (None, Task::Answer(_)) => {}
+        }
+    }
+
+    /// Takes a task out, with its timer and its descriptors.
+    fn remove(&mut self, id: u64) -> Option<Task> {
+        let Waiting { task, due } = self.tasks.remove(&id)?;
+        self.timers.remove(&(due, id));
+        for (fd, _) in fds(&task) {
+            // It is not in the set if it could not be added.
+            let _ = epoll::delete(&self.shared.epoll, fd);
+        }
+        Some(task)
+    }
+
+    fn watch(&self, id: u64, task: &Task) {
+        for (fd, flags) in fds(task) {
+            let flags = match flags.contains(PollFlags::OUT) {
+                true if flags.contains(PollFlags::IN) => {
+                    epoll::EventFlags::IN | epoll::EventFlags::OUT
+                }
+                true => epoll::EventFlags::OUT,
+                false => epoll::EventFlags::IN,
+            };
+            let data = epoll::EventData::new_u64(FIRST_ID + id);
+            if let Err(error) = epoll::add(&self.shared.epoll, fd, data, flags) {
+                // The deadline still ends it.
+                tracing::debug!(target: "rte_mp::request", %error, "cannot watch a descriptor");
+            }
+        }
+    }
+
+    fn handle_timeouts(&mut self, now: Instant) {
+        while let Some(&(due, id)) = self.timers.first()
+            && due <= now
+        {
+            self.look_at(id, now);
+        }
+        if let Some(follower) = &mut self.follower {
+            follower.handle_timeout(&self.shared, self.shared.epoll.as_fd(), MEMBERS, now);
+            if follower.is_unheard() {
+                self.follower = None;
+            }
+        }
+    }
+
+    /// Ends everything that is open: callbacks are called, and requests that nobody will handle
+    /// any more are answered by an ignore.
+    pub(crate) fn wind_down(&mut self) {
+        self.read_mail();
+        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            match self.remove(id) {
+                Some(Task::Flight { mut flight, done }) => {
+                    flight.abandon();
+                    Job::Done { done, replies: flight.finish(&self.shared) }.run();
+                }
+                Some(Task::Answer(_)) => self.shared.answer_settled(),
+                None => {}
+            }
+        }
+        self.follower = None;
+        // Dropping the workers waits for what they are doing.
+        self.workers = None;
+        self.shared.actions.clear();
+        while self.drain_inbox() {}
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.wind_down();
+    }
+}
+
+fn fds(task: &Task) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+    match task {
+        Task::Flight { flight, .. } => flight.fds().collect(),
+        Task::Answer(answer) => vec![(answer.waiter.as_fd(), PollFlags::OUT)],
+    }
+}
+
+/// Tries to send an answer that waits; gives the time until which to go on trying.
+fn deliver(shared: &Shared, answer: &mut WaitingAnswer, now: Instant) -> Option<Instant> {
+    let fds: Vec<_> = answer.fds.iter().map(OwnedFd::as_fd).collect();
+    let bytes = answer.encoded.as_bytes();
+    match socket::send_to(shared.runtime.inbox(), &answer.peer, bytes, &fds) {
+        Ok(()) => shared.counters.count_sent(answer.kind),
+        Err(error) if socket::is_full(&error) && now < answer.deadline => {
+            return Some(answer.deadline);
+        }
+        Err(_) => shared.counters.count_dropped(DropReason::Undelivered, answer.fds.len()),
+    }
+    shared.answer_settled();
+    None
+}

@@ -1,0 +1,459 @@
+//! The group as its members see it: send, request, register, leave.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role};
+
+use crate::action::{HandlerResult, Request};
+use crate::args::EalArgs;
+use crate::builder::{Drive, GroupBuilder};
+use crate::driver::{Command, Driver};
+use crate::error::{
+    DisableError, JoinError, MembersError, RegisterError, RequestError, SendError, StartError,
+};
+use crate::follow::Events;
+use crate::message::Message;
+use crate::replies::Replies;
+use crate::request::{self, ReplyFuture};
+use crate::runtime::Runtime;
+use crate::shared::{Settings, Shared, Target};
+use crate::stats::Stats;
+use crate::sync::lock;
+use crate::workers::Workers;
+
+/// A member of a process group: a handle that can be cloned and shared between threads.
+///
+/// The group is left when the last handle is dropped, or by [`Group::leave`]; its files are then
+/// removed. A handler that holds a handle keeps the group alive: give it a [`WeakGroup`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let base = tempfile::tempdir()?;
+/// use rte_mp::{Group, Message, Role};
+///
+/// let primary = Group::builder().runtime_base(base.path()).role(Role::Primary).join()?;
+/// primary.register("hello", |request| request.reply(b"Hello yourself"))?;
+///
+/// // In another process, or in this one:
+/// let secondary = Group::builder().runtime_base(base.path()).role(Role::Secondary).join()?;
+/// let reply = secondary.request(&Message::new("hello")?, None)?.into_reply()?;
+/// assert_eq!(reply.param(), b"Hello yourself");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Group {
+    membership: Arc<Membership>,
+}
+
+/// A handle that does not keep the group alive.
+#[derive(Clone)]
+pub struct WeakGroup {
+    membership: Weak<Membership>,
+}
+
+impl WeakGroup {
+    /// Gives a handle if the group has not been left.
+    pub fn upgrade(&self) -> Option<Group> {
+        self.membership.upgrade().map(|membership| Group { membership })
+    }
+}
+
+/// What ends with the last handle.
+struct Membership {
+    shared: Arc<Shared>,
+    ignored_flags: Vec<String>,
+    engine: Engine,
+}
+
+/// Who runs the driver.
+enum Engine {
+    Thread(Mutex<Option<JoinHandle<()>>>),
+    Caller(Box<Mutex<Driver>>),
+    #[cfg(feature = "tokio")]
+    Tokio,
+}
+
+impl Group {
+    /// Begins to describe the group to join.
+    pub fn builder() -> GroupBuilder {
+        GroupBuilder::default()
+    }
+
+    /// Joins the group that an EAL command line names, `argv[0]` included, and gives what is left
+    /// for the program: words that are no flags, and all that stands after `--`.
+    ///
+    /// With `-l`, `--lcores` or `-c` the calling thread, and so every thread that it starts, is
+    /// pinned to the main lcore. Flags that have no meaning here are in
+    /// [`Group::ignored_flags`].
+    ///
+    /// # Errors
+    /// [`StartError`] names the flag, its value, and what would be right.
+    ///
+    /// DPDK 25.11: `eal_common_options.c`. Differs from DPDK: the flags of all releases are taken.
+    pub fn from_args<I>(args: I) -> Result<(Self, Vec<OsString>), StartError>
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString>,
+    {
+        GroupBuilder::start(EalArgs::parse(args)?)
+    }
+
+    pub(crate) fn start(
+        runtime: Runtime,
+        settings: Settings,
+        drive: Drive,
+        workers: usize,
+        ignored_flags: Vec<String>,
+    ) -> Result<Self, JoinError> {
+        let directory = runtime.directory.path.clone();
+        let start = || {
+            let shared = Arc::new(Shared::new(runtime, settings)?);
+            let membership =
+                |engine| Membership { shared: Arc::clone(&shared), ignored_flags, engine };
+            let engine = Engine::start(&shared, drive, workers).inspect_err(|_| shared.leave())?;
+            Ok(Self { membership: Arc::new(membership(engine)) })
+        };
+        start().map_err(JoinError::io("start the driver for", directory))
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.membership.shared
+    }
+
+    /// Has `handler` called for every message and request named `name`.
+    ///
+    /// Handlers run one after the other on the driver, or side by side on the workers. One that
+    /// panics ends its own call only; the request is then answered by an ignore. Does not block.
+    ///
+    /// # Errors
+    /// [`RegisterError`]: the name is none, or taken.
+    ///
+    /// DPDK 25.11: `rte_mp_action_register`. Differs from DPDK: a request without handler is
+    /// answered by an ignore instead of not at all.
+    pub fn register<F, R>(&self, name: &str, handler: F) -> Result<(), RegisterError>
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.shared().actions.register(name, handler)
+    }
+
+    /// Forgets the handler of `name`, and says whether there was one. A call that runs already goes
+    /// on.
+    ///
+    /// DPDK 25.11: `rte_mp_action_unregister`.
+    pub fn unregister(&self, name: &str) -> bool {
+        self.shared().actions.unregister(name)
+    }
+
+    /// Sends a one-way message: a secondary's goes to the primary, the primary's to all
+    /// secondaries. Success means that it is in their queues, not that a handler ran.
+    ///
+    /// Blocks only while a queue is full, for at most the send timeout; a full peer does not delay
+    /// the others.
+    ///
+    /// # Errors
+    /// [`SendError`]. Of a broadcast, [`SendError::Undelivered`] names those that did not get it;
+    /// sockets left behind by processes that ended do not count.
+    ///
+    /// DPDK 25.11: `rte_mp_sendmsg`. Differs from DPDK: it never blocks for ever.
+    pub fn send(&self, message: &Message) -> Result<(), SendError> {
+        self.shared().send(Target::Default, message)
+    }
+
+    /// Asks every peer at once and waits for all replies: a secondary asks the primary, the primary
+    /// all secondaries.
+    ///
+    /// Blocks for at most `timeout` in all (`None`: 5 s), the sends included; a timeout of zero asks
+    /// and does not wait. What became of each peer is in [`Replies`]. May be called from anywhere,
+    /// also inside a handler.
+    ///
+    /// # Errors
+    /// [`RequestError`] if nobody could be asked.
+    ///
+    /// DPDK 25.11: `rte_mp_request_sync`. Differs from DPDK: peers are asked side by side, a silent
+    /// one does not discard the others' replies, one that ends is noticed at once, and any number
+    /// of requests of one name may be in flight.
+    pub fn request(
+        &self,
+        message: &Message,
+        timeout: Option<Duration>,
+    ) -> Result<Replies, RequestError> {
+        request::request(self.shared(), Target::Default, message, timeout)
+    }
+
+    /// Asks as [`Group::request`] does, and has `done` called exactly once with the outcome, also if
+    /// there is nobody to ask. Does not block.
+    ///
+    /// `done` runs on the driver or a worker, never before this returns an error, and never if it
+    /// does.
+    ///
+    /// # Errors
+    /// [`RequestError`] if nobody could be asked.
+    ///
+    /// DPDK 25.11: `rte_mp_request_async`. Differs from DPDK: there is no error together with a
+    /// callback, and a timeout of zero is one.
+    pub fn request_async(
+        &self,
+        message: &Message,
+        timeout: Option<Duration>,
+        done: impl FnOnce(Replies) + Send + 'static,
+    ) -> Result<(), RequestError> {
+        let done = Box::new(done);
+        request::request_async(self.shared(), Target::Default, message, timeout, done).map(drop)
+    }
+
+    /// Asks as [`Group::request`] does, and gives a future of the outcome, for any executor. The
+    /// request is sent by this call; dropping the future gives it up.
+    pub fn request_future(&self, message: &Message, timeout: Option<Duration>) -> ReplyFuture {
+        ReplyFuture::new(self.shared(), Target::Default, message, timeout)
+    }
+
+    /// Talks to one member, whoever it is; DPDK has no such thing, but its members answer.
+    pub fn to(&self, peer: &PeerName) -> To<'_> {
+        To { group: self, target: Target::Peer(*peer) }
+    }
+
+    /// Lists the other members that are alive.
+    ///
+    /// Blocks while somebody joins, for at most the lock timeout.
+    ///
+    /// # Errors
+    /// [`MembersError`] with the kernel's errno.
+    pub fn members(&self) -> Result<Vec<Member>, MembersError> {
+        let runtime = &self.shared().runtime;
+        runtime
+            .list_members(runtime.lock_timeout)
+            .map_err(|source| self.members_error("list", source))
+    }
+
+    /// Follows who joins and leaves. The news begins with those who are there.
+    ///
+    /// # Errors
+    /// [`MembersError`] if the group was left.
+    pub fn events(&self) -> Result<Events, MembersError> {
+        if self.shared().left.is_set() {
+            return Err(self.members_error("follow", rustix::io::Errno::SHUTDOWN.into()));
+        }
+        let (sender, receiver) = channel();
+        self.shared().post(Command::Follow(sender));
+        Ok(Events::new(receiver))
+    }
+
+    fn members_error(&self, action: &'static str, source: io::Error) -> MembersError {
+        MembersError { action, directory: self.runtime_dir().to_owned(), source }
+    }
+
+    /// Says what we are in the group; never [`Role::Auto`].
+    pub fn role(&self) -> Role {
+        self.shared().runtime.role
+    }
+
+    /// Gives the group's name.
+    pub fn file_prefix(&self) -> &str {
+        &self.shared().runtime.directory.prefix
+    }
+
+    /// Gives the directory of the group's files.
+    pub fn runtime_dir(&self) -> &Path {
+        &self.shared().runtime.directory.path
+    }
+
+    /// Gives our own address.
+    pub fn name(&self) -> &PeerName {
+        &self.shared().runtime.name
+    }
+
+    /// Gives the layout of the group's datagrams.
+    pub fn layout(&self) -> Layout {
+        self.shared().layout()
+    }
+
+    /// Says whether the group is led by an rte-mp process or by DPDK, and by which release.
+    pub fn flavor(&self) -> Flavor {
+        self.shared().runtime.flavor
+    }
+
+    /// Reads the counters.
+    pub fn stats(&self) -> Stats {
+        self.shared().counters.snapshot()
+    }
+
+    /// Lists the flags of [`Group::from_args`] that have no meaning here, with their values.
+    pub fn ignored_flags(&self) -> &[String] {
+        &self.membership.ignored_flags
+    }
+
+    /// Forbids secondaries for good. Messages go on; nobody can attach any more.
+    ///
+    /// # Errors
+    /// [`DisableError::NotPrimary`] in a secondary; [`DisableError::Attached`] if one has attached,
+    /// also if it has left since.
+    ///
+    /// DPDK 25.11: `rte_mp_disable`.
+    pub fn disable_multiprocess(&self) -> Result<(), DisableError> {
+        if self.role() != Role::Primary {
+            return Err(DisableError::NotPrimary);
+        }
+        match self.shared().runtime.disable_multiprocess() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(DisableError::Attached),
+            Err(source) => Err(DisableError::Io { source }),
+        }
+    }
+
+    /// Leaves the group for all handles: removes what we made, answers what is queued by ignores,
+    /// ends our own requests, and waits until the running handler has returned.
+    ///
+    /// Called inside a handler, it does not wait for that one.
+    pub fn leave(self) {
+        self.membership.leave();
+    }
+
+    /// Gives a handle that does not keep the group alive.
+    pub fn downgrade(&self) -> WeakGroup {
+        WeakGroup { membership: Arc::downgrade(&self.membership) }
+    }
+
+    /// Gives the time at which [`Group::process`] is due even if the descriptor says nothing.
+    ///
+    /// Always `None` unless the group is driven by the caller.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &self.membership.engine {
+            Engine::Caller(driver) => lock(driver).next_deadline(),
+            _ => None,
+        }
+    }
+
+    /// Does what there is to do, handlers and callbacks included, without blocking beyond them;
+    /// says whether there was anything. To be called when the descriptor is readable or the
+    /// deadline has come.
+    ///
+    /// Always `false` unless the group is driven by the caller, and inside a handler.
+    pub fn process(&self) -> bool {
+        match &self.membership.engine {
+            Engine::Caller(driver) => match driver.try_lock() {
+                Ok(mut driver) => driver.whole_turn(),
+                Err(_) => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// The descriptor that polls as readable when [`Group::process`] has something to do.
+impl AsFd for Group {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared().epoll.as_fd()
+    }
+}
+
+/// One member that is talked to; made by [`Group::to`].
+#[derive(Clone, Copy)]
+pub struct To<'a> {
+    group: &'a Group,
+    target: Target,
+}
+
+impl To<'_> {
+    /// Sends it a one-way message; see [`Group::send`].
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn send(&self, message: &Message) -> Result<(), SendError> {
+        self.group.shared().send(self.target, message)
+    }
+
+    /// Asks it and waits for the reply; see [`Group::request`].
+    ///
+    /// # Errors
+    /// [`RequestError::NoPeer`] if it does not run.
+    pub fn request(
+        &self,
+        message: &Message,
+        timeout: Option<Duration>,
+    ) -> Result<Replies, RequestError> {
+        request::request(self.group.shared(), self.target, message, timeout)
+    }
+
+    /// Asks it and has `done` called once; see [`Group::request_async`].
+    ///
+    /// # Errors
+    /// [`RequestError::NoPeer`] if it does not run.
+    pub fn request_async(
+        &self,
+        message: &Message,
+        timeout: Option<Duration>,
+        done: impl FnOnce(Replies) + Send + 'static,
+    ) -> Result<(), RequestError> {
+        let (shared, done) = (self.group.shared(), Box::new(done));
+        request::request_async(shared, self.target, message, timeout, done).map(drop)
+    }
+
+    /// Asks it and gives a future of the outcome; see [`Group::request_future`].
+    pub fn request_future(&self, message: &Message, timeout: Option<Duration>) -> ReplyFuture {
+        ReplyFuture::new(self.group.shared(), self.target, message, timeout)
+    }
+}
+
+impl Engine {
+    fn start(shared: &Arc<Shared>, drive: Drive, workers: usize) -> io::Result<Self> {
+        let pool = match workers {
+            0 => None,
+            count => Some(Workers::start(shared, count)?),
+        };
+        let driver = Driver::new(Arc::clone(shared), pool)?;
+        match drive {
+            Drive::Thread => {
+                let thread =
+                    thread::Builder::new().name("mp-msg".to_owned()).spawn(move || driver.run())?;
+                Ok(Self::Thread(Mutex::new(Some(thread))))
+            }
+            Drive::Caller => Ok(Self::Caller(Box::new(Mutex::new(driver)))),
+            #[cfg(feature = "tokio")]
+            Drive::Tokio => {
+                crate::tokio_drive::spawn(driver, shared.epoll.as_fd())?;
+                Ok(Self::Tokio)
+            }
+        }
+    }
+}
+
+impl Membership {
+    fn leave(&self) {
+        self.shared.leave();
+        match &self.engine {
+            Engine::Thread(thread) => {
+                let thread = lock(thread).take();
+                if let Some(thread) = thread
+                    && thread.thread().id() != thread::current().id()
+                {
+                    // It cannot have panicked: handlers are caught.
+                    let _ = thread.join();
+                }
+            }
+            Engine::Caller(driver) => {
+                // Inside a handler it is busy, and winds down when it is dropped.
+                if let Ok(mut driver) = driver.try_lock() {
+                    driver.wind_down();
+                }
+            }
+            #[cfg(feature = "tokio")]
+            Engine::Tokio => {}
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

@@ -1,0 +1,53 @@
+//! DPDK's multi-process IPC (`rte_mp_*`) in Rust.
+//!
+//! A DPDK application is a group of processes: one *primary*, many *secondaries*, found by a *file
+//! prefix*. They exchange named messages of up to 256 bytes with descriptors. With this crate a
+//! program becomes a member of such a group, without libdpdk, hugepages or root of its own:
+//!
+//! - beside a real DPDK primary (19.08 to 26.07), as one more secondary;
+//! - or in a native group, whose primary is an rte-mp process too.
+//!
+//! [`Group`] is the way in. See its documentation for a first example, and the README for how this
+//! differs from DPDK's own IPC.
+
+mod action;
+mod args;
+mod builder;
+mod driver;
+mod error;
+mod follow;
+mod group;
+mod message;
+mod replies;
+mod request;
+mod runtime;
+mod shared;
+mod stats;
+mod sync;
+mod sys;
+mod time;
+#[cfg(feature = "tokio")]
+mod tokio_drive;
+mod transport;
+mod workers;
+
+pub use action::{HandlerResult, Request};
+pub use args::{ArgsError, EalArgs, Information, Lcore, Pages, SharedConfig};
+pub use builder::{Drive, GroupBuilder};
+pub use error::{
+    DisableError, JoinError, MembersError, MessageError, NoReplyError, ParamError, RegisterError,
+    ReplyError, RequestError, SendError, StartError,
+};
+pub use follow::Events;
+pub use group::{Group, To, WeakGroup};
+pub use message::Message;
+pub use replies::{PeerReply, Replies};
+pub use request::ReplyFuture;
+pub use rte_mp_proto::{
+    ActionName, Event, Flavor, Kind, Layout, Member, NameError, PeerName, PeerNameError, Role,
+    Version, VersionError,
+};
+pub use stats::{ByKind, ByOutcome, ByReason, Stats};
+
+/// What became of one peer that was asked.
+pub type Outcome = rte_mp_proto::Outcome<Message>;

@@ -1,0 +1,237 @@
+//! The config file: the primary's lock, the version word, and who may attach.
+//!
+//! Offsets are in `rte_mp_proto::config`. A file of a DPDK primary is only read, but for the one
+//! byte by which every secondary says that it has attached.
+//!
+//! DPDK 25.11: `eal.c`, `rte_eal_config_create`, `rte_eal_config_attach`, `eal_proc_type_detect`.
+//! Differs from DPDK: a primary locks before it writes anything.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rte_mp_proto::config::{
+    Header, LEN, LOCK_LEN, LOCK_START, MAGIC, MAGIC_OFFSET, MpStatus, NATIVE_PID_OFFSET,
+    VERSION_OFFSET,
+};
+use rte_mp_proto::{Flavor, path};
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+use super::directory::Directory;
+use super::{in_directory, wait_a_little};
+use crate::error::JoinError;
+use crate::sys::gaps::{lock_holder, lock_range};
+use crate::sys::mapping;
+
+/// An open config file.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl ConfigFile {
+    /// Opens the file of a group that somebody leads.
+    pub(super) fn open(directory: &Directory) -> Result<Self, JoinError> {
+        let path = in_directory(&directory.path, path::CONFIG);
+        let file = options().write(true).open(&path).or_else(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => options().open(&path),
+            _ => Err(error),
+        });
+        match file {
+            Ok(file) => Ok(Self { file, path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(JoinError::no_primary(directory))
+            }
+            Err(error) => Err(JoinError::io("open", &path)(error)),
+        }
+    }
+
+    /// Opens or makes the file and takes the primary's lock, without changing a byte of it.
+    pub(super) fn lock_as_primary(directory: &Directory) -> Result<Self, JoinError> {
+        let path = in_directory(&directory.path, path::CONFIG);
+        loop {
+            let file = options()
+                .write(true)
+                .create(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(JoinError::io("open", &path))?;
+            let config = Self { file, path: path.clone() };
+            match lock_range(&config.file, LOCK_START, LOCK_LEN) {
+                Ok(()) if config.is_in_place() => return Ok(config),
+                // Its former owner removed it between the two calls.
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let pid = config.primary_pid();
+                    let prefix = directory.prefix.clone();
+                    return Err(JoinError::PrimaryRunning { prefix, pid });
+                }
+                Err(error) => return Err(JoinError::io("lock", &path)(error)),
+            }
+        }
+    }
+
+    /// Tells whether a DPDK process still uses the files of a primary that ended: it has this very
+    /// file mapped, so nothing may be written into it. DPDK processes keep a shared lock on each
+    /// `fbarray_*` file.
+    pub(super) fn is_mapped_by_dpdk(&self, directory: &Directory) -> Result<bool, JoinError> {
+        if self.flavor() == Some(Flavor::Native) {
+            return Ok(false);
+        }
+        let entries = fs::read_dir(&directory.path)
+            .map_err(JoinError::io("list the directory", &directory.path))?;
+        for entry in entries.flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(b"fbarray_")
+                && let Ok(file) = options().open(entry.path())
+                && flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Empties the file and writes all of a native primary's but the magic.
+    pub(super) fn begin_native(&self) -> Result<(), JoinError> {
+        let write = || {
+            self.file.write_all_at(&0_u32.to_ne_bytes(), MAGIC_OFFSET)?;
+            self.file.set_len(0)?;
+            self.file.set_len(LEN)?;
+            self.file.write_all_at(&Flavor::NATIVE_WORD.to_ne_bytes(), VERSION_OFFSET)?;
+            self.file.write_all_at(&std::process::id().to_ne_bytes(), NATIVE_PID_OFFSET)
+        };
+        write().map_err(JoinError::io("write", &self.path))
+    }
+
+    /// Writes the magic: the primary is ready.
+    pub(super) fn finish_native(&self) -> Result<(), JoinError> {
+        self.file
+            .write_all_at(&MAGIC.to_ne_bytes(), MAGIC_OFFSET)
+            .map_err(JoinError::io("write", &self.path))
+    }
+
+    /// Waits until the primary that holds the lock is ready, and says what it is.
+    pub(super) fn wait_until_ready(
+        &self,
+        directory: &Directory,
+        timeout: Duration,
+    ) -> Result<Flavor, JoinError> {
+        let deadline = Instant::now() + timeout;
+        let mut pause = Duration::from_micros(100);
+        loop {
+            let holder = lock_holder(&self.file).map_err(JoinError::io("test", &self.path))?;
+            if holder.is_none() || !self.is_in_place() {
+                return Err(JoinError::no_primary(directory));
+            }
+            match self.header().map_err(JoinError::io("read", &self.path))? {
+                Header::Ready(flavor) => return Ok(flavor),
+                Header::NotAConfig { magic } => {
+                    return Err(JoinError::NotAConfig { path: self.path.clone(), magic });
+                }
+                Header::NotReady if wait_a_little(deadline, &mut pause) => {}
+                Header::NotReady => {
+                    let prefix = directory.prefix.clone();
+                    return Err(JoinError::NotReady { prefix, waited: timeout });
+                }
+            }
+        }
+    }
+
+    /// Says in the file that a secondary has attached, unless the primary forbids it.
+    pub(super) fn attach(&self, directory: &Directory, flavor: Flavor) -> Result<(), JoinError> {
+        let found = match self.swap_mp_status(flavor, MpStatus::Unknown, MpStatus::Enabled) {
+            Ok(found) => found,
+            // A file that we may only read.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.mp_status(flavor).map_err(JoinError::io("read", &self.path))?
+            }
+            Err(error) => return Err(JoinError::io("change", &self.path)(error)),
+        };
+        if found == MpStatus::Disabled.code() {
+            return Err(JoinError::Disabled { prefix: directory.prefix.clone() });
+        }
+        Ok(())
+    }
+
+    /// Puts `new` in place of `old`, and gives what stood there. Releases that have no such byte
+    /// behave as if anybody may attach.
+    pub(super) fn swap_mp_status(
+        &self,
+        flavor: Flavor,
+        old: MpStatus,
+        new: MpStatus,
+    ) -> io::Result<u8> {
+        match MpStatus::offset(flavor) {
+            Some(offset) => mapping::compare_exchange(&self.file, offset, old.code(), new.code()),
+            None => Ok(MpStatus::Enabled.code()),
+        }
+    }
+
+    fn mp_status(&self, flavor: Flavor) -> io::Result<u8> {
+        let Some(offset) = MpStatus::offset(flavor) else { return Ok(MpStatus::Enabled.code()) };
+        let mut status = [0];
+        self.file.read_exact_at(&mut status, offset)?;
+        Ok(status[0])
+    }
+
+    /// Reads magic and version. A file that is too short is not ready.
+    pub(super) fn header(&self) -> io::Result<Header> {
+        let mut bytes = [0; Header::LEN];
+        match self.file.read_exact_at(&mut bytes, 0) {
+            Ok(()) => Ok(Header::parse(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Header::NotReady),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds the primary's process id: from its lock (DPDK) or from the file (native).
+    pub(super) fn primary_pid(&self) -> Option<u32> {
+        let holder = lock_holder(&self.file).ok()??;
+        holder.pid.or_else(|| match self.flavor()? {
+            Flavor::Native => {
+                let mut pid = [0; 4];
+                self.file.read_exact_at(&mut pid, NATIVE_PID_OFFSET).ok()?;
+                Some(u32::from_ne_bytes(pid)).filter(|&pid| pid != 0)
+            }
+            Flavor::Dpdk(_) => None,
+        })
+    }
+
+    /// Tells whether the file was removed from the directory.
+    pub(super) fn is_removed(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    /// Removes the file while its lock is held, so that whoever opened it before cannot lead with
+    /// a file that is gone.
+    pub(super) fn remove(&self) {
+        if self.is_in_place() {
+            // Nothing to tell anybody: the directory may be gone already.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
+    fn flavor(&self) -> Option<Flavor> {
+        match self.header().ok()? {
+            Header::Ready(flavor) => Some(flavor),
+            Header::NotReady | Header::NotAConfig { .. } => None,
+        }
+    }
+
+    /// Tells whether the file at the path is still the one that we have open.
+    fn is_in_place(&self) -> bool {
+        let here = self.file.metadata().map(|m| (m.dev(), m.ino())).ok();
+        here.is_some() && here == fs::metadata(&self.path).map(|m| (m.dev(), m.ino())).ok()
+    }
+}
+
+/// Read-only, never through a link that somebody put there, never blocking on what is no file.
+fn options() -> OpenOptions {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    options
+}

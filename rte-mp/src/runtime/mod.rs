@@ -1,0 +1,297 @@
+//! The group's directory on disk: where it is, who leads, who is there.
+//!
+//! [`Runtime`] is what one member holds of it. A primary checks everything before it touches a
+//! file that a running group uses; a secondary learns the layout before anything is sent.
+//!
+//! DPDK 25.11: `eal.c`, `rte_eal_config_create` and `rte_eal_config_attach`;
+//! `eal_common_proc.c`, `rte_mp_channel_init`.
+
+mod config_file;
+mod directory;
+pub(crate) mod liveness;
+mod owner;
+pub(crate) mod sockets;
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rte_mp_proto::config::{Header, MpStatus};
+use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role, path};
+
+use self::config_file::ConfigFile;
+use crate::error::JoinError;
+use crate::sync::lock;
+use crate::transport::socket::{self, Presence};
+
+pub(crate) use self::directory::Directory;
+
+/// How to find a group, and what to be in it.
+pub(crate) struct Wish {
+    pub(crate) prefix: String,
+    /// Instead of what DPDK would choose.
+    pub(crate) base: Option<PathBuf>,
+    pub(crate) role: Role,
+    /// For a primary whose version is not known.
+    pub(crate) assumed_layout: Option<Layout>,
+    /// How long a primary may take from its lock to its magic.
+    pub(crate) ready_timeout: Duration,
+    /// How long others may hold the directory's lock.
+    pub(crate) lock_timeout: Duration,
+}
+
+/// What one member holds of its group's directory.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) directory: Directory,
+    pub(crate) role: Role,
+    pub(crate) flavor: Flavor,
+    pub(crate) layout: Layout,
+    config: Mutex<Arc<ConfigFile>>,
+    inbox: OwnedFd,
+    /// Where the inbox is bound.
+    pub(crate) name: PeerName,
+    /// The inode of the inbox's file, so that only our own is removed.
+    inode: u64,
+    pub(crate) lock_timeout: Duration,
+}
+
+/// Why nothing may be sent to the primary's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PrimaryError {
+    /// None is there, or it is starting.
+    Gone,
+    /// One that speaks another layout.
+    Another,
+}
+
+impl Runtime {
+    /// Joins the group that `wish` describes, or makes it.
+    ///
+    /// Blocks for at most the two timeouts of `wish`.
+    pub(crate) fn join(wish: &Wish) -> Result<Self, JoinError> {
+        let role = match wish.role {
+            Role::Auto => return Self::join_auto(wish),
+            role => role,
+        };
+        let directory = Directory::find(&wish.prefix, wish.base.as_deref())?;
+        match role {
+            Role::Primary => Self::lead(directory, wish),
+            Role::Secondary | Role::Auto => Self::follow(directory, wish),
+        }
+    }
+
+    /// Becomes a secondary where a primary holds its lock, and the primary where none does. Of two
+    /// that start at once one becomes the primary; the other one sees its lock and follows.
+    fn join_auto(wish: &Wish) -> Result<Self, JoinError> {
+        let directory = Directory::find(&wish.prefix, wish.base.as_deref())?;
+        match Self::lead(directory, wish) {
+            Err(JoinError::PrimaryRunning { .. }) => {
+                Self::follow(Directory::find(&wish.prefix, wish.base.as_deref())?, wish)
+            }
+            result => result,
+        }
+    }
+
+    fn lead(directory: Directory, wish: &Wish) -> Result<Self, JoinError> {
+        directory.create()?;
+        directory.check()?;
+        let name = directory.socket_name(path::PRIMARY_SOCKET)?;
+        let config = ConfigFile::lock_as_primary(&directory)?;
+        // A DPDK primary that asked whether it is alive has lost its lock, but not its socket.
+        if socket::probe(&name).map_err(JoinError::io("look for a primary at", name.as_path()))?
+            == Presence::Alive
+        {
+            return Err(JoinError::PrimaryRunning { prefix: directory.prefix.clone(), pid: None });
+        }
+        if config.is_mapped_by_dpdk(&directory)? {
+            return Err(JoinError::SecondariesRunning { prefix: directory.prefix.clone() });
+        }
+        let lock = directory.lock_exclusive(wish.lock_timeout)?;
+        sockets::remove_stale(&directory)
+            .map_err(JoinError::io("remove stale sockets from", &directory.path))?;
+        config.begin_native()?;
+        let (inbox, inode) = bind_inbox(&name)?;
+        config.finish_native()?;
+        drop(lock);
+        Ok(Self {
+            role: Role::Primary,
+            flavor: Flavor::Native,
+            layout: native_layout(),
+            config: Mutex::new(Arc::new(config)),
+            inbox,
+            name,
+            inode,
+            directory,
+            lock_timeout: wish.lock_timeout,
+        })
+    }
+
+    fn follow(directory: Directory, wish: &Wish) -> Result<Self, JoinError> {
+        let unique = unique_number();
+        let name = directory.socket_name(&path::secondary_socket(std::process::id(), unique))?;
+        directory.check_existing()?;
+        let config = ConfigFile::open(&directory)?;
+        let flavor = config.wait_until_ready(&directory, wish.ready_timeout)?;
+        let layout = known_layout(&directory, flavor, wish.assumed_layout)?;
+        config.attach(&directory, flavor)?;
+        let lock = directory.lock_exclusive(wish.lock_timeout)?;
+        sockets::remove_stale(&directory)
+            .map_err(JoinError::io("remove stale sockets from", &directory.path))?;
+        let (inbox, inode) = bind_inbox(&name)?;
+        drop(lock);
+        Ok(Self {
+            role: Role::Secondary,
+            flavor,
+            layout,
+            config: Mutex::new(Arc::new(config)),
+            inbox,
+            name,
+            inode,
+            directory,
+            lock_timeout: wish.lock_timeout,
+        })
+    }
+
+    /// Borrows the socket that messages and requests come to.
+    pub(crate) fn inbox(&self) -> BorrowedFd<'_> {
+        self.inbox.as_fd()
+    }
+
+    /// Gives the primary's socket.
+    pub(crate) fn primary_name(&self) -> PeerName {
+        // It is shorter than our own name, or our own name.
+        self.directory.socket_name(path::PRIMARY_SOCKET).unwrap_or(self.name)
+    }
+
+    /// Checks that the primary is one that takes our layout: the one that we joined, or one that
+    /// was started after it and speaks alike. To be asked before anything goes to its socket.
+    pub(crate) fn check_primary(&self) -> Result<(), PrimaryError> {
+        let config = self.current_config().ok_or(PrimaryError::Gone)?;
+        match config.header() {
+            Ok(Header::Ready(flavor)) if flavor == self.flavor => Ok(()),
+            Ok(Header::Ready(flavor)) => match flavor.layout() {
+                Ok(layout) if layout == self.layout => Ok(()),
+                Ok(_) | Err(_) => Err(PrimaryError::Another),
+            },
+            Ok(Header::NotReady | Header::NotAConfig { .. }) | Err(_) => Err(PrimaryError::Gone),
+        }
+    }
+
+    /// Gives the config file that is in place: a primary that ended cleanly removed its own, and
+    /// the next one made another.
+    fn current_config(&self) -> Option<Arc<ConfigFile>> {
+        let mut config = lock(&self.config);
+        if config.is_removed() {
+            *config = Arc::new(ConfigFile::open(&self.directory).ok()?);
+        }
+        Some(Arc::clone(&config))
+    }
+
+    /// Gives the process id of `peer`, as far as it says or shows one. Only a claim.
+    pub(crate) fn claimed_pid(&self, peer: &PeerName) -> Option<u32> {
+        if peer.file_name() == path::PRIMARY_SOCKET {
+            return self.current_config()?.primary_pid();
+        }
+        peer.process_id()
+    }
+
+    /// Lists the secondaries' sockets, stale ones among them, under the directory's lock.
+    pub(crate) fn list_secondaries(&self) -> io::Result<Vec<sockets::Listed>> {
+        sockets::list(&self.directory, self.lock_timeout)
+    }
+
+    /// Lists all other members that are alive. Blocks for at most `timeout`, while others join.
+    pub(crate) fn list_members(&self, timeout: Duration) -> io::Result<Vec<Member>> {
+        let mut listed = sockets::list(&self.directory, timeout)?;
+        let primary = self.primary_name();
+        if let Ok(metadata) = fs::symlink_metadata(primary.as_path()) {
+            listed.insert(0, sockets::Listed { name: primary, inode: metadata.ino() });
+        }
+        let mut members = Vec::with_capacity(listed.len());
+        for sockets::Listed { name, inode } in listed {
+            if inode != self.inode && socket::probe(&name)? == Presence::Alive {
+                let role = if name == primary { Role::Primary } else { Role::Secondary };
+                members.push(Member { name, role, pid: self.claimed_pid(&name), inode });
+            }
+        }
+        Ok(members)
+    }
+
+    /// Forbids secondaries for good, if none has attached yet (`rte_mp_disable`). Says whether
+    /// they are forbidden now.
+    pub(crate) fn disable_multiprocess(&self) -> io::Result<bool> {
+        let found = lock(&self.config).swap_mp_status(
+            self.flavor,
+            MpStatus::Unknown,
+            MpStatus::Disabled,
+        )?;
+        Ok(found == MpStatus::Unknown.code() || found == MpStatus::Disabled.code())
+    }
+
+    /// Removes what we made: our socket, and as a primary the config file. Only our own: what
+    /// somebody else put in their place stays.
+    pub(crate) fn leave(&self) {
+        // Who is connected to the inbox learns that nobody reads it any more. What is queued stays.
+        let _ = rustix::net::shutdown(&self.inbox, rustix::net::Shutdown::Read);
+        if fs::symlink_metadata(self.name.as_path()).is_ok_and(|m| m.ino() == self.inode) {
+            // Nothing to tell anybody: somebody else removed it first.
+            let _ = fs::remove_file(self.name.as_path());
+        }
+        if self.role == Role::Primary {
+            lock(&self.config).remove();
+        }
+    }
+}
+
+/// Binds the inbox, under the directory's lock. A stale file of the name is gone already.
+fn bind_inbox(name: &PeerName) -> Result<(OwnedFd, u64), JoinError> {
+    let bind = || {
+        let socket = socket::bound(name)?;
+        let inode = fs::symlink_metadata(name.as_path())?.ino();
+        Ok((socket, inode))
+    };
+    bind().map_err(JoinError::io("bind the socket", name.as_path()))
+}
+
+fn known_layout(
+    directory: &Directory,
+    flavor: Flavor,
+    assumed: Option<Layout>,
+) -> Result<Layout, JoinError> {
+    flavor.layout().or_else(|source| {
+        assumed.ok_or_else(|| JoinError::Version { prefix: directory.prefix.clone(), source })
+    })
+}
+
+fn native_layout() -> Layout {
+    Layout::DPDK_25_11
+}
+
+/// Tells apart what this process joins one after the other. DPDK has the time stamp counter here.
+fn unique_number() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let nanoseconds = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32).as_nanos();
+    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
+}
+
+/// Waits a little, longer each time, for what gives no event; `false` once `deadline` has come.
+fn wait_a_little(deadline: Instant, pause: &mut Duration) -> bool {
+    const LONGEST: Duration = Duration::from_millis(10);
+    let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())
+    else {
+        return false;
+    };
+    std::thread::sleep(left.min(*pause));
+    *pause = (*pause * 2).min(LONGEST);
+    true
+}
+
+/// Gives the path of `file` in `directory` for an error.
+fn in_directory(directory: &Path, file: &str) -> PathBuf {
+    directory.join(file)
+}

@@ -1,0 +1,68 @@
+//! Which process owns a socket: whether a claimed process id can be believed.
+//!
+//! The id in a socket's name means nothing across pid namespaces, and an id may be used again. A
+//! process owns the socket at a path if one of its descriptors is that socket.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rte_mp_proto::PeerName;
+
+/// Tells whether process `pid` has the socket at `name` open, as far as we may look.
+pub(super) fn owns(pid: u32, name: &PeerName) -> bool {
+    let Ok(table) = fs::read("/proc/net/unix") else { return false };
+    let inodes: Vec<_> = inodes(&table, name.as_path().as_os_str().as_bytes()).collect();
+    if inodes.is_empty() {
+        return false;
+    }
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    descriptors
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .any(|link| socket_inode(&link).is_some_and(|inode| inodes.contains(&inode)))
+}
+
+/// Finds the inodes of the sockets bound to `path` in the kernel's table: seven columns, of which
+/// the last is the inode, then the path.
+fn inodes<'a>(table: &'a [u8], path: &'a [u8]) -> impl Iterator<Item = u64> + 'a {
+    table.split(|&byte| byte == b'\n').filter_map(move |line| {
+        let columns = line.strip_suffix(path)?.strip_suffix(b" ")?;
+        let inode = columns.rsplit(|&byte| byte == b' ').next()?;
+        std::str::from_utf8(inode).ok()?.parse().ok()
+    })
+}
+
+/// Reads the inode out of the link of a descriptor: `socket:[4711]`.
+fn socket_inode(link: &Path) -> Option<u64> {
+    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn the_table_is_read_by_whole_paths() {
+        let table = b"Num       RefCount Protocol Flags    Type St Inode Path\n\
+            ffff0: 00000002 00000000 00000000 0002 01  4711 /run/a b\n\
+            ffff1: 00000002 00000000 00000000 0002 01  4712 /run/a\n\
+            ffff2: 00000002 00000000 00000000 0002 01  4713\n\
+            ffff3: 00000002 00000000 00000000 0002 01  4714 /run/a\n";
+        assert_eq!(inodes(table, b"/run/a").collect::<Vec<_>>(), [4712, 4714]);
+        assert_eq!(inodes(table, b"/run/a b").collect::<Vec<_>>(), [4711]);
+        assert_eq!(inodes(table, b"b").collect::<Vec<_>>(), [], "the end of a path is no path");
+    }
+
+    #[test]
+    fn a_process_owns_what_it_has_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = PeerName::new(directory.path().join("socket")).unwrap();
+        let socket = UnixDatagram::bind(name.as_path()).unwrap();
+        assert!(owns(std::process::id(), &name));
+        assert!(!owns(1, &name) || std::process::id() == 1);
+        drop(socket);
+        assert!(!owns(std::process::id(), &name));
+    }
+}

@@ -1,0 +1,90 @@
+//! The sockets in a group's directory: listing them, and removing those that nobody owns.
+//!
+//! A socket that a process left behind refuses a connection. Between the making of the file and
+//! the binding of the socket it refuses too; members bind under the directory's exclusive lock, so
+//! whoever holds that lock, or lists under the shared one, never sees such a moment. Return
+//! addresses are bound without the lock, and are removed only when they are old.
+//!
+//! DPDK 25.11: `eal_common_proc.c`, `mp_send`. Differs from DPDK: its cleaning at start never
+//! removes a stale socket, and its broadcasts remove whatever has such a name.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rte_mp_proto::{MAX_MEMBERS, PeerName, path};
+use rustix::fs::{Dir, FileType};
+
+use super::directory::Directory;
+use crate::transport::socket::{self, Presence};
+
+/// How old a return address must be before nobody can be binding it any more.
+const OLD: Duration = Duration::from_secs(2);
+
+/// A secondary's socket in the directory; its owner may be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) name: PeerName,
+    pub(crate) inode: u64,
+}
+
+/// Lists the secondaries' sockets under the directory's shared lock, at most [`MAX_MEMBERS`].
+///
+/// Blocks for at most `timeout`, while somebody joins.
+pub(super) fn list(directory: &Directory, timeout: Duration) -> io::Result<Vec<Listed>> {
+    let locked = directory.lock_shared(timeout)?;
+    let mut listed = Vec::new();
+    for entry in Dir::new(locked)? {
+        let entry = entry?;
+        let file = entry.file_name();
+        if !path::is_secondary_socket(file.to_bytes()) || entry.file_type() != FileType::Socket {
+            continue;
+        }
+        let file = std::ffi::OsStr::new(match file.to_str() {
+            Ok(file) => file,
+            Err(_) => continue,
+        });
+        if let Ok(name) = PeerName::new(directory.path.join(file)) {
+            listed.push(Listed { name, inode: entry.ino() });
+        }
+        if listed.len() == MAX_MEMBERS {
+            break;
+        }
+    }
+    Ok(listed)
+}
+
+/// Removes every socket that nobody owns: the primary's, secondaries', old return addresses. The
+/// caller holds the directory's exclusive lock.
+pub(super) fn remove_stale(directory: &Directory) -> io::Result<()> {
+    for entry in fs::read_dir(&directory.path)? {
+        let entry = entry?;
+        let file = entry.file_name();
+        let file = file.as_encoded_bytes();
+        let is_member = path::is_secondary_socket(file) || file == path::PRIMARY_SOCKET.as_bytes();
+        let is_leftover = is_member || (path::is_return_address(file) && is_old(&entry.path()));
+        if is_leftover && let Ok(name) = PeerName::new(entry.path()) {
+            remove_if_stale(&name);
+        }
+    }
+    Ok(())
+}
+
+/// Removes the file at `name` if it is a socket that nobody owns.
+pub(crate) fn remove_if_stale(name: &PeerName) {
+    let is_socket = fs::symlink_metadata(name.as_path()).is_ok_and(|m| m.file_type().is_socket());
+    if is_socket && matches!(socket::probe(name), Ok(Presence::Stale)) {
+        tracing::debug!(target: "rte_mp::members", socket = %name, "removing a stale socket");
+        // Nothing to tell anybody: somebody else removed it first.
+        let _ = fs::remove_file(name.as_path());
+    }
+}
+
+fn is_old(path: &Path) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return false };
+    let changed = u64::try_from(metadata.ctime()).map(Duration::from_secs).unwrap_or_default();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.checked_sub(changed).is_some_and(|age| age > OLD)
+}

@@ -1,0 +1,8 @@
+//! The only unsafe room: what neither std nor rustix gives.
+//!
+//! Functions here return `io::Result` and know nothing of groups.
+
+pub(crate) mod gaps;
+pub(crate) mod mapping;
+#[cfg(feature = "tokio")]
+pub(crate) mod ready;

@@ -1,0 +1,153 @@
+//! Return addresses: sockets that replies come to, one request at a time.
+//!
+//! There is no request id on the wire, so a reply is told from the reply to an earlier request by
+//! the socket it comes to. An address is pooled while nothing more can come to it; one on which
+//! an answer is still due is closed, and a late answer finds nobody. This rests on what Unix
+//! datagrams are, delivered once and in order, and on a peer that answers a request once.
+//!
+//! The name is outside the pattern `mp_socket_*`: broadcasts do not see it, and DPDK answers to it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rte_mp_proto::{PeerName, path};
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::runtime::liveness::Liveness;
+use crate::sync::lock;
+use crate::sys::gaps::{Batch, MAX_BATCH};
+use crate::transport::socket;
+
+/// How many idle addresses are kept for each peer, and in all.
+const MAX_IDLE_PER_PEER: usize = 64;
+const MAX_IDLE: usize = 256;
+
+/// A bound socket that answers come to; its file is removed with it.
+pub(crate) struct ReturnAddress {
+    socket: OwnedFd,
+    name: PeerName,
+    /// The only peer it talks to, if it asks one.
+    peer: Option<PeerName>,
+    /// Where its datagrams are received.
+    batch: Batch,
+    /// How the deaths of the peers that are asked from here are noticed. Kept with the address: a
+    /// pooled one that is connected still talks to the very process that was watched.
+    pub(crate) liveness: HashMap<PeerName, Liveness>,
+}
+
+impl ReturnAddress {
+    fn bind(directory: &Path, peer: Option<PeerName>) -> io::Result<Self> {
+        loop {
+            let file = path::return_address(std::process::id(), random()?);
+            let name = PeerName::new(directory.join(file))
+                .map_err(|_| io::Error::from(Errno::NAMETOOLONG))?;
+            let socket = match socket::bound(&name) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => continue,
+                socket => socket?,
+            };
+            let batch = Batch::new(if peer.is_some() { 1 } else { MAX_BATCH });
+            let address = Self { socket, name, peer, batch, liveness: HashMap::new() };
+            if let Some(peer) = &address.peer {
+                socket::connect_to(address.socket.as_fd(), peer)?;
+            }
+            return Ok(address);
+        }
+    }
+
+    /// Sends from here to `peer`.
+    pub(crate) fn send(
+        &self,
+        peer: &PeerName,
+        bytes: &[u8],
+        fds: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        match self.peer {
+            Some(_) => socket::send(self.socket.as_fd(), bytes, fds),
+            None => socket::send_to(self.socket.as_fd(), peer, bytes, fds),
+        }
+    }
+
+    /// Tells whether it talks to one peer only.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// Borrows the socket and the room to receive in.
+    pub(crate) fn receiver(&mut self) -> (BorrowedFd<'_>, &mut Batch) {
+        (self.socket.as_fd(), &mut self.batch)
+    }
+}
+
+impl AsFd for ReturnAddress {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for ReturnAddress {
+    fn drop(&mut self) {
+        // Nothing to tell anybody: the directory may be gone already.
+        let _ = fs::remove_file(self.name.as_path());
+    }
+}
+
+/// The idle return addresses of a group.
+pub(crate) struct Pool {
+    directory: PathBuf,
+    idle: Mutex<HashMap<Option<PeerName>, Vec<ReturnAddress>>>,
+}
+
+impl Pool {
+    /// Makes an empty pool, whose addresses are bound in `directory`.
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory, idle: Mutex::default() }
+    }
+
+    /// Gives an idle address that talks to `peer`, or to anybody.
+    pub(crate) fn take_idle(&self, peer: Option<PeerName>) -> Option<ReturnAddress> {
+        lock(&self.idle).get_mut(&peer)?.pop()
+    }
+
+    /// Binds a new address that talks to `peer`, or to anybody.
+    ///
+    /// # Errors
+    /// The kernel's; `ECONNREFUSED` or `ENOENT` if the peer is not there.
+    pub(crate) fn bind(&self, peer: Option<PeerName>) -> io::Result<ReturnAddress> {
+        ReturnAddress::bind(&self.directory, peer)
+    }
+
+    /// Keeps an address on which nothing more is due, if there are not too many.
+    pub(crate) fn put_back(&self, address: ReturnAddress) {
+        let mut idle = lock(&self.idle);
+        if idle.values().map(Vec::len).sum::<usize>() < MAX_IDLE {
+            let same_peer = idle.entry(address.peer).or_default();
+            if same_peer.len() < MAX_IDLE_PER_PEER {
+                same_peer.push(address);
+            }
+        }
+    }
+
+    /// Closes the idle addresses that talk to `peer`: it is gone.
+    pub(crate) fn forget(&self, peer: &PeerName) {
+        let forgotten = lock(&self.idle).remove(&Some(*peer));
+        drop(forgotten);
+    }
+
+    /// Closes all idle addresses.
+    pub(crate) fn clear(&self) {
+        let cleared = std::mem::take(&mut *lock(&self.idle));
+        drop(cleared);
+    }
+}
+
+/// A number that no other address has, also not one of another pid namespace's same pid.
+fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
+}

@@ -193,11 +193,14 @@ impl GroupBuilder {
         if let Some(prefix) = &args.file_prefix {
             builder.prefix.clone_from(prefix);
         }
-        if let Some(cpus) = args.main_cpus() {
-            pin(cpus)?;
-        }
+        let main_cpus = args.main_cpus().map(<[u32]>::to_vec);
         builder.ignored_flags = args.ignored;
-        Ok((builder.join()?, args.rest))
+        // First joined, so that the driver is not bound to the main lcore.
+        let group = builder.join()?;
+        if let Some(cpus) = main_cpus {
+            pin(&cpus)?;
+        }
+        Ok((group, args.rest))
     }
 }
 

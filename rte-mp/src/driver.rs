@@ -98,10 +98,16 @@ impl Driver {
     pub(crate) fn run(mut self) {
         let mut spin = Spin::new(self.shared.settings.busy_poll);
         while !self.shared.left.is_set() {
-            if self.turn() {
-                spin.restart();
-            } else if !spin.again() && self.block().is_err() {
-                break;
+            let active =
+                if spin.again() { Ok(self.turn()) } else { self.look(self.next_deadline()) };
+            match active {
+                Ok(true) => spin.restart(),
+                Ok(false) => {}
+                // Only a broken descriptor can be the reason, and that would be our own fault.
+                Err(error) => {
+                    tracing::debug!(target: "rte_mp::request", %error, "cannot wait any more");
+                    break;
+                }
             }
         }
     }
@@ -119,39 +125,23 @@ impl Driver {
         task.into_iter().chain(members).min()
     }
 
-    /// Does what can be done without blocking, and tells whether there was anything to do.
-    pub(crate) fn turn(&mut self) -> bool {
-        let mut active = self.drain_inbox();
-        if self.shared.wake().is_set() {
-            self.read_mail();
-            active = true;
-        }
+    /// Polls once, and tells whether there was anything to do. While nothing but the inbox is
+    /// waited for, that is one system call.
+    fn turn(&mut self) -> bool {
         self.turns = self.turns.wrapping_add(1);
-        let look = !self.tasks.is_empty() || self.turns.is_multiple_of(TURNS_PER_LOOK);
-        if look {
-            active |= self.look(Some(Instant::now())).unwrap_or(false);
+        let others = !self.tasks.is_empty() || self.turns.is_multiple_of(TURNS_PER_LOOK);
+        if others || self.shared.wake().is_set() {
+            return self.process();
         }
-        if self.next_deadline().is_some_and(|due| due <= Instant::now()) {
-            self.handle_timeouts(Instant::now());
-            active = true;
-        }
-        active
+        self.drain_inbox()
     }
 
-    /// As [`Driver::turn`], for a caller that was told that the descriptor is readable or the
-    /// deadline has come: nothing is left to another time.
-    pub(crate) fn whole_turn(&mut self) -> bool {
-        let active = self.turn();
-        self.look(Some(Instant::now())).unwrap_or(false) || active
+    /// Does all there is to do without blocking, and tells whether there was anything.
+    pub(crate) fn process(&mut self) -> bool {
+        self.look(Some(Instant::now())).unwrap_or(false)
     }
 
-    /// Blocks until there is something to do.
-    fn block(&mut self) -> io::Result<()> {
-        let deadline = self.next_deadline();
-        self.look(deadline).map(|_| ())
-    }
-
-    /// Waits for the descriptors until `deadline`, and does what they announce.
+    /// Waits for the descriptors until `deadline`, and does what they announce and what is due.
     fn look(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
         let mut events = Vec::with_capacity(16);
         let zero = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -168,9 +158,13 @@ impl Driver {
         for event in events {
             match event.data.u64() {
                 INBOX => active |= self.drain_inbox(),
-                WAKE => self.read_mail(),
+                WAKE => {
+                    self.read_mail();
+                    active = true;
+                }
                 LEFT => {}
                 MEMBERS => {
+                    active = true;
                     if let Some(follower) = &mut self.follower {
                         follower.handle_readable(&self.shared, self.shared.epoll.as_fd(), MEMBERS);
                     }
@@ -180,6 +174,10 @@ impl Driver {
                     active = true;
                 }
             }
+        }
+        if self.next_deadline().is_some_and(|due| due <= Instant::now()) {
+            self.handle_timeouts(Instant::now());
+            active = true;
         }
         Ok(active)
     }

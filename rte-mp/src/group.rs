@@ -1,12 +1,13 @@
 //! The group as its members see it: send, request, register, leave.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, Weak};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role};
@@ -59,6 +60,22 @@ pub struct WeakGroup {
     membership: Weak<Membership>,
 }
 
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("file_prefix", &self.file_prefix())
+            .field("role", &self.role())
+            .field("name", self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WeakGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakGroup").finish_non_exhaustive()
+    }
+}
+
 impl WeakGroup {
     /// Gives a handle if the group has not been left.
     pub fn upgrade(&self) -> Option<Group> {
@@ -75,7 +92,10 @@ struct Membership {
 
 /// Who runs the driver.
 enum Engine {
-    Thread(Mutex<Option<JoinHandle<()>>>),
+    Thread {
+        driver: Mutex<Option<JoinHandle<()>>>,
+        workers: Vec<ThreadId>,
+    },
     Caller(Box<Mutex<Driver>>),
     #[cfg(feature = "tokio")]
     Tokio,
@@ -90,8 +110,8 @@ impl Group {
     /// Joins the group that an EAL command line names, `argv[0]` included, and gives what is left
     /// for the program: words that are no flags, and all that stands after `--`.
     ///
-    /// With `-l`, `--lcores` or `-c` the calling thread, and so every thread that it starts, is
-    /// pinned to the main lcore. Flags that have no meaning here are in
+    /// With `-l`, `--lcores` or `-c` the calling thread, and so every thread that it starts later,
+    /// is pinned to the main lcore. Flags that have no meaning here are in
     /// [`Group::ignored_flags`].
     ///
     /// # Errors
@@ -341,7 +361,7 @@ impl Group {
     pub fn process(&self) -> bool {
         match &self.membership.engine {
             Engine::Caller(driver) => match driver.try_lock() {
-                Ok(mut driver) => driver.whole_turn(),
+                Ok(mut driver) => driver.process(),
                 Err(_) => false,
             },
             _ => false,
@@ -410,12 +430,13 @@ impl Engine {
             0 => None,
             count => Some(Workers::start(shared, count)?),
         };
+        let workers = pool.iter().flat_map(Workers::thread_ids).collect();
         let driver = Driver::new(Arc::clone(shared), pool)?;
         match drive {
             Drive::Thread => {
                 let thread =
                     thread::Builder::new().name("mp-msg".to_owned()).spawn(move || driver.run())?;
-                Ok(Self::Thread(Mutex::new(Some(thread))))
+                Ok(Self::Thread { driver: Mutex::new(Some(thread)), workers })
             }
             Drive::Caller => Ok(Self::Caller(Box::new(Mutex::new(driver)))),
             #[cfg(feature = "tokio")]
@@ -431,13 +452,16 @@ impl Membership {
     fn leave(&self) {
         self.shared.leave();
         match &self.engine {
-            Engine::Thread(thread) => {
-                let thread = lock(thread).take();
-                if let Some(thread) = thread
-                    && thread.thread().id() != thread::current().id()
+            Engine::Thread { driver, workers } => {
+                let here = thread::current().id();
+                let driver = lock(driver).take();
+                // Our own threads cannot wait for the driver: it waits for them.
+                if let Some(driver) = driver
+                    && driver.thread().id() != here
+                    && !workers.contains(&here)
                 {
                     // It cannot have panicked: handlers are caught.
-                    let _ = thread.join();
+                    let _ = driver.join();
                 }
             }
             Engine::Caller(driver) => {

@@ -13,7 +13,7 @@ pub(crate) fn spawn(mut driver: Driver, ready: BorrowedFd<'_>) -> io::Result<()>
     let ready = readable(ready.try_clone_to_owned()?)?;
     tokio::spawn(async move {
         while !driver.is_over() {
-            while driver.whole_turn() {
+            while driver.process() {
                 tokio::task::yield_now().await;
             }
             let readable = async {

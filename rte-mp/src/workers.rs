@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use crate::action::Call;
 use crate::driver::Done;
@@ -69,6 +69,11 @@ impl Workers {
             workers.threads.push(builder.spawn(move || queue.work())?);
         }
         Ok(workers)
+    }
+
+    /// Lists the threads.
+    pub(crate) fn thread_ids(&self) -> impl Iterator<Item = ThreadId> {
+        self.threads.iter().map(|thread| thread.thread().id())
     }
 
     /// Gives a job to the first thread that has time.

@@ -98,8 +98,9 @@ impl ConfigFile {
     pub(super) fn begin_native(&self) -> Result<(), JoinError> {
         let write = || {
             self.file.write_all_at(&0_u32.to_ne_bytes(), MAGIC_OFFSET)?;
-            self.file.set_len(0)?;
+            // Never shorter than before by a page that somebody has mapped to attach.
             self.file.set_len(LEN)?;
+            self.file.write_all_at(&[0; LEN as usize], 0)?;
             self.file.write_all_at(&Flavor::NATIVE_WORD.to_ne_bytes(), VERSION_OFFSET)?;
             self.file.write_all_at(&std::process::id().to_ne_bytes(), NATIVE_PID_OFFSET)
         };

@@ -8,8 +8,10 @@
 //! DPDK 25.11: `eal_common_proc.c`, `mp_send`. Differs from DPDK: its cleaning at start never
 //! removes a stale socket, and its broadcasts remove whatever has such a name.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -42,11 +44,7 @@ pub(super) fn list(directory: &Directory, timeout: Duration) -> io::Result<Vec<L
         if !path::is_secondary_socket(file.to_bytes()) || entry.file_type() != FileType::Socket {
             continue;
         }
-        let file = std::ffi::OsStr::new(match file.to_str() {
-            Ok(file) => file,
-            Err(_) => continue,
-        });
-        if let Ok(name) = PeerName::new(directory.path.join(file)) {
+        if let Ok(name) = PeerName::new(directory.path.join(OsStr::from_bytes(file.to_bytes()))) {
             listed.push(Listed { name, inode: entry.ino() });
         }
         if listed.len() == MAX_MEMBERS {

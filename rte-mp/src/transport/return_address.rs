@@ -121,15 +121,20 @@ impl Pool {
         ReturnAddress::bind(&self.directory, peer)
     }
 
-    /// Keeps an address on which nothing more is due, if there are not too many.
+    /// Keeps an address on which nothing more is due.
     pub(crate) fn put_back(&self, address: ReturnAddress) {
         let mut idle = lock(&self.idle);
-        if idle.values().map(Vec::len).sum::<usize>() < MAX_IDLE {
-            let same_peer = idle.entry(address.peer).or_default();
-            if same_peer.len() < MAX_IDLE_PER_PEER {
-                same_peer.push(address);
-            }
+        // Peers come and go, and nobody tells when one is not asked any more: begin anew.
+        let outlived = match idle.values().map(Vec::len).sum::<usize>() < MAX_IDLE {
+            true => HashMap::new(),
+            false => std::mem::take(&mut *idle),
+        };
+        let same_peer = idle.entry(address.peer).or_default();
+        if same_peer.len() < MAX_IDLE_PER_PEER {
+            same_peer.push(address);
         }
+        drop(idle);
+        drop(outlived);
     }
 
     /// Closes the idle addresses that talk to `peer`: it is gone.

@@ -53,7 +53,7 @@ pub enum Outcome<R> {
     Ignored,
     /// It was asked, and nothing came before the deadline.
     TimedOut,
-    /// It was asked, and ended before it answered.
+    /// It was asked, or about to be, and ended before it answered.
     Died,
     /// It could not be asked before the deadline; the errno says why.
     Unsendable {
@@ -222,7 +222,8 @@ impl<R> Exchange<R> {
     }
 
     /// Tells whether the return address may carry another request: everybody who was asked has
-    /// answered or is dead, so nothing more will come to it.
+    /// answered, or could not be asked, so nothing more will come to it. That a peer died is not
+    /// enough: what it sent before may still be under way. A peer is taken to answer once.
     pub fn is_clean(&self) -> bool {
         self.asked.iter().all(|entry| match &entry.state {
             State::Done(outcome) => match outcome {

@@ -30,8 +30,9 @@ pub struct Member {
     pub role: Role,
     /// Its process id in its own pid namespace, as far as it is known.
     pub pid: Option<u32>,
-    /// Tells apart two processes that used the same name: the number of the socket's file.
-    pub inode: u64,
+    /// Tells apart two processes that used the same name one after the other. A file's number
+    /// alone does not: file systems give it out again.
+    pub incarnation: u64,
 }
 
 impl Member {
@@ -66,7 +67,8 @@ pub enum Event {
     PrimaryLeft(Member),
 }
 
-/// The members that are known, and the news of them.
+/// The members that are known, and the news of them. The news is to be polled until there is none
+/// after each call of a `handle_*`; it is not limited otherwise.
 #[derive(Debug, Default)]
 pub struct Members {
     known: BTreeMap<PeerName, Member>,
@@ -76,10 +78,14 @@ pub struct Members {
 impl Members {
     /// Takes a listing of everybody who is alive, and nobody else.
     pub fn handle_listing(&mut self, alive: &[Member]) {
-        let now: BTreeMap<PeerName, Member> =
-            alive.iter().take(MAX_MEMBERS).map(|member| (member.name, *member)).collect();
+        let mut now: BTreeMap<PeerName, Member> =
+            alive.iter().map(|member| (member.name, *member)).collect();
+        // Cut in the order of names: a listing comes in any order.
+        if let Some(beyond) = now.keys().nth(MAX_MEMBERS).copied() {
+            now.split_off(&beyond);
+        }
         let same = |member: &Member, other: Option<&Member>| {
-            other.is_some_and(|other| other.inode == member.inode)
+            other.is_some_and(|other| other.incarnation == member.incarnation)
         };
         for member in self.known.values().filter(|m| !same(m, now.get(&m.name))) {
             self.events.push_back(member.left());
@@ -90,9 +96,11 @@ impl Members {
         self.known = now;
     }
 
-    /// Takes the news that a member has ended.
-    pub fn handle_gone(&mut self, name: &PeerName) {
-        if let Some(member) = self.known.remove(name) {
+    /// Takes the news that a member has ended. Another one that took its name stays.
+    pub fn handle_gone(&mut self, gone: &Member) {
+        if self.known.get(&gone.name).is_some_and(|m| m.incarnation == gone.incarnation)
+            && let Some(member) = self.known.remove(&gone.name)
+        {
             self.events.push_back(member.left());
         }
     }
@@ -112,8 +120,8 @@ impl Members {
 mod tests {
     use super::*;
 
-    fn member(file: &str, role: Role, inode: u64) -> Member {
-        Member { name: PeerName::new(file).unwrap(), role, pid: None, inode }
+    fn member(file: &str, role: Role, incarnation: u64) -> Member {
+        Member { name: PeerName::new(file).unwrap(), role, pid: None, incarnation }
     }
 
     fn news(members: &mut Members) -> Vec<Event> {
@@ -128,8 +136,8 @@ mod tests {
         members.handle_listing(&[primary, secondary]);
         members.handle_listing(&[primary, secondary]);
         assert_eq!(news(&mut members), [Event::PrimaryJoined(primary), Event::Joined(secondary)]);
-        members.handle_gone(&secondary.name);
-        members.handle_gone(&secondary.name);
+        members.handle_gone(&secondary);
+        members.handle_gone(&secondary);
         members.handle_listing(&[primary]);
         assert_eq!(news(&mut members), [Event::Left(secondary)]);
         assert_eq!(members.iter().collect::<Vec<_>>(), [&primary]);
@@ -139,9 +147,10 @@ mod tests {
     fn a_primary_that_restarts_leaves_and_joins() {
         let mut members = Members::default();
         let first = member("/x/mp_socket", Role::Primary, 1);
-        let second = Member { inode: 2, ..first };
+        let second = Member { incarnation: 2, ..first };
         members.handle_listing(&[first]);
         members.handle_listing(&[second]);
+        members.handle_gone(&first);
         let expected =
             [Event::PrimaryJoined(first), Event::PrimaryLeft(first), Event::PrimaryJoined(second)];
         assert_eq!(news(&mut members), expected);

@@ -25,6 +25,9 @@ pub fn secondary_socket(process_id: u32, unique: u64) -> String {
 }
 
 /// Names a return address: a socket that only replies come to.
+///
+/// `unique` is to be random: process ids come back, and a late reply to a process that ended must
+/// not find the one that has its id now.
 pub fn return_address(process_id: u32, unique: u64) -> String {
     format!("{RETURN_ADDRESS_PREFIX}{process_id}_{unique:x}")
 }

@@ -379,37 +379,37 @@ fn an_exchange_asks_only_so_many() {
 
 // Members beside a model.
 
-/// News of the group: who is alive, as name and inode, or that one has ended.
+/// News of the group: who is alive, as name and incarnation, or that one has ended.
 #[derive(Debug, Clone)]
 enum News {
     Listing(BTreeMap<usize, u64>),
-    Gone(usize),
+    Gone(usize, u64),
 }
 
 fn any_news() -> impl Strategy<Value = News> {
     prop_oneof![
         3 => prop::collection::btree_map(0..PEERS, 0..3_u64, 0..=PEERS).prop_map(News::Listing),
-        1 => (0..PEERS).prop_map(News::Gone),
+        1 => (0..PEERS, 0..3_u64).prop_map(|(n, incarnation)| News::Gone(n, incarnation)),
     ]
 }
 
 /// Peer 0 is the primary.
-fn member(n: usize, inode: u64) -> Member {
+fn member(n: usize, incarnation: u64) -> Member {
     let role = if n == 0 { Role::Primary } else { Role::Secondary };
-    Member { name: peer(n), role, pid: peer(n).process_id(), inode }
+    Member { name: peer(n), role, pid: peer(n).process_id(), incarnation }
 }
 
 /// Follows one event, as a program would that keeps a list by events alone.
 fn follow(seen: &mut BTreeMap<PeerName, u64>, event: Event) -> Result<(), TestCaseError> {
     let (member, role, before) = match event {
-        Event::PrimaryJoined(m) => (m, Role::Primary, seen.insert(m.name, m.inode)),
-        Event::Joined(m) => (m, Role::Secondary, seen.insert(m.name, m.inode)),
+        Event::PrimaryJoined(m) => (m, Role::Primary, seen.insert(m.name, m.incarnation)),
+        Event::Joined(m) => (m, Role::Secondary, seen.insert(m.name, m.incarnation)),
         Event::PrimaryLeft(m) => (m, Role::Primary, seen.remove(&m.name)),
         Event::Left(m) => (m, Role::Secondary, seen.remove(&m.name)),
         other => return Err(TestCaseError::fail(format!("a new event: {other:?}"))),
     };
     let left = matches!(event, Event::PrimaryLeft(_) | Event::Left(_));
-    prop_assert_eq!(before, left.then_some(member.inode), "{:?}", event);
+    prop_assert_eq!(before, left.then_some(member.incarnation), "{:?}", event);
     prop_assert_eq!(member.role, role);
     Ok(())
 }
@@ -429,18 +429,20 @@ proptest! {
             let before = model.clone();
             match news {
                 News::Listing(listing) => {
-                    let alive: Vec<_> = listing.iter().map(|(&n, &inode)| member(n, inode)).collect();
-                    model = alive.iter().map(|member| (member.name, member.inode)).collect();
+                    let alive: Vec<_> = listing.iter().map(|(&n, &incarnation)| member(n, incarnation)).collect();
+                    model = alive.iter().map(|member| (member.name, member.incarnation)).collect();
                     members.handle_listing(&alive);
                 }
-                News::Gone(n) => {
-                    model.remove(&peer(n));
-                    members.handle_gone(&peer(n));
+                News::Gone(n, incarnation) => {
+                    if model.get(&peer(n)) == Some(&incarnation) {
+                        model.remove(&peer(n));
+                    }
+                    members.handle_gone(&member(n, incarnation));
                 }
             }
-            changes += before.iter().filter(|(name, inode)| model.get(name) != Some(inode)).count();
-            changes += model.iter().filter(|(name, inode)| before.get(name) != Some(inode)).count();
-            let known: BTreeMap<_, _> = members.iter().map(|m| (m.name, m.inode)).collect();
+            changes += before.iter().filter(|(name, incarnation)| model.get(name) != Some(incarnation)).count();
+            changes += model.iter().filter(|(name, incarnation)| before.get(name) != Some(incarnation)).count();
+            let known: BTreeMap<_, _> = members.iter().map(|m| (m.name, m.incarnation)).collect();
             prop_assert_eq!(&known, &model);
             while look && let Some(event) = members.poll_event() {
                 follow(&mut seen, event)?;

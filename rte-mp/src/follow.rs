@@ -71,7 +71,7 @@ impl Iterator for Events {
 pub(crate) struct Follower {
     inotify: OwnedFd,
     members: Members,
-    /// By name and inode: a primary that was restarted has the name of the former one.
+    /// By name and incarnation: a primary that was restarted has the name of the former one.
     watched: HashMap<(PeerName, u64), Liveness>,
     subscribers: Vec<Subscriber>,
     next_listing: Option<Instant>,
@@ -170,7 +170,7 @@ impl Follower {
 }
 
 fn key_of(member: &Member) -> (PeerName, u64) {
-    (member.name, member.inode)
+    (member.name, member.incarnation)
 }
 
 fn watch(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {

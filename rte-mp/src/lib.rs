@@ -51,3 +51,8 @@ pub use stats::{ByKind, ByOutcome, ByReason, Stats};
 
 /// What became of one peer that was asked.
 pub type Outcome = rte_mp_proto::Outcome<Message>;
+
+/// The README's examples, which run as this crate's doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -152,8 +152,7 @@ impl Shared {
             }
             (Target::Peer(peer), _) => Ok(Route::Peer(peer)),
             (Target::Default, Role::Primary) => {
-                let listed = self.runtime.list_secondaries()?;
-                Ok(Route::Secondaries(listed.into_iter().map(|listed| listed.name).collect()))
+                Ok(Route::Secondaries(self.runtime.list_secondaries()?))
             }
             (Target::Default, Role::Secondary | Role::Auto) => {
                 Ok(Route::Primary(self.runtime.primary_name()))

@@ -329,7 +329,7 @@ impl Group {
     fn check_members(&self, node: usize) {
         let others = self.nodes.iter().filter(|other| other.alive && other.number != node);
         let expected: BTreeMap<_, _> = others.map(|other| (other.name, other.inbox.0)).collect();
-        let known = self.nodes[node].members.iter().map(|m| (m.name, m.inode));
+        let known = self.nodes[node].members.iter().map(|m| (m.name, m.incarnation));
         assert_eq!(known.collect::<BTreeMap<_, _>>(), expected, "who {node} knows");
         assert_eq!(self.nodes[node].seen, expected, "who {node} was told of");
     }
@@ -342,7 +342,12 @@ impl Node {
 }
 
 fn as_member(node: &Node) -> Member {
-    Member { name: node.name, role: node.role, pid: node.name.process_id(), inode: node.inbox.0 }
+    Member {
+        name: node.name,
+        role: node.role,
+        pid: node.name.process_id(),
+        incarnation: node.inbox.0,
+    }
 }
 
 /// The name of a variant.

@@ -192,7 +192,7 @@ impl Node {
                 Err(SendError::Refused) => exchange.handle_unsendable(&peer, ECONNREFUSED),
             }
         }
-        if full {
+        if full && net.now() < record.deadline {
             net.schedule(net.now() + RETRY, Task::Send { node: self.number, address });
         }
         self.finish_if_complete(net, address);
@@ -326,10 +326,9 @@ impl Node {
     }
 
     pub(crate) fn handle_gone(&mut self, name: &PeerName, inbox: SocketId) {
-        // A report about a process is none about the next one of that name.
-        if self.members.iter().any(|m| m.name == *name && m.inode == inbox.0) {
-            self.members.handle_gone(name);
-        }
+        let role = Role::Secondary; // It is not looked at.
+        let gone = Member { name: *name, role, pid: None, incarnation: inbox.0 };
+        self.members.handle_gone(&gone);
         self.follow();
     }
 
@@ -337,10 +336,10 @@ impl Node {
         while let Some(event) = self.members.poll_event() {
             let (name, before, expected) = match event {
                 Event::Joined(m) | Event::PrimaryJoined(m) => {
-                    (m.name, self.seen.insert(m.name, m.inode), None)
+                    (m.name, self.seen.insert(m.name, m.incarnation), None)
                 }
                 Event::Left(m) | Event::PrimaryLeft(m) => {
-                    (m.name, self.seen.remove(&m.name), Some(m.inode))
+                    (m.name, self.seen.remove(&m.name), Some(m.incarnation))
                 }
                 other => panic!("an event that the simulation does not know: {other:?}"),
             };

@@ -201,22 +201,25 @@ impl Runtime {
     }
 
     /// Lists the secondaries' sockets, stale ones among them, under the directory's lock.
-    pub(crate) fn list_secondaries(&self) -> io::Result<Vec<sockets::Listed>> {
+    pub(crate) fn list_secondaries(&self) -> io::Result<Vec<PeerName>> {
         sockets::list(&self.directory, self.lock_timeout)
     }
 
     /// Lists all other members that are alive. Blocks for at most `timeout`, while others join.
     pub(crate) fn list_members(&self, timeout: Duration) -> io::Result<Vec<Member>> {
-        let mut listed = sockets::list(&self.directory, timeout)?;
         let primary = self.primary_name();
-        if let Ok(metadata) = fs::symlink_metadata(primary.as_path()) {
-            listed.insert(0, sockets::Listed { name: primary, inode: metadata.ino() });
-        }
-        let mut members = Vec::with_capacity(listed.len());
-        for sockets::Listed { name, inode } in listed {
-            if inode != self.inode && socket::probe(&name)? == Presence::Alive {
+        let mut names = sockets::list(&self.directory, timeout)?;
+        names.insert(0, primary);
+        names.retain(|name| *name != self.name);
+        let mut members = Vec::with_capacity(names.len());
+        for name in names {
+            if socket::probe(&name)? != Presence::Alive {
+                continue;
+            }
+            // It may leave between the two calls.
+            if let Ok(incarnation) = sockets::incarnation(&name) {
                 let role = if name == primary { Role::Primary } else { Role::Secondary };
-                members.push(Member { name, role, pid: self.claimed_pid(&name), inode });
+                members.push(Member { name, role, pid: self.claimed_pid(&name), incarnation });
             }
         }
         Ok(members)

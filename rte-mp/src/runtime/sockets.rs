@@ -25,17 +25,10 @@ use crate::transport::socket::{self, Presence};
 /// How old a return address must be before nobody can be binding it any more.
 const OLD: Duration = Duration::from_secs(2);
 
-/// A secondary's socket in the directory; its owner may be gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Listed {
-    pub(crate) name: PeerName,
-    pub(crate) inode: u64,
-}
-
 /// Lists the secondaries' sockets under the directory's shared lock, at most [`MAX_MEMBERS`].
 ///
 /// Blocks for at most `timeout`, while somebody joins.
-pub(super) fn list(directory: &Directory, timeout: Duration) -> io::Result<Vec<Listed>> {
+pub(super) fn list(directory: &Directory, timeout: Duration) -> io::Result<Vec<PeerName>> {
     let locked = directory.lock_shared(timeout)?;
     let mut listed = Vec::new();
     for entry in Dir::new(locked)? {
@@ -45,13 +38,20 @@ pub(super) fn list(directory: &Directory, timeout: Duration) -> io::Result<Vec<L
             continue;
         }
         if let Ok(name) = PeerName::new(directory.path.join(OsStr::from_bytes(file.to_bytes()))) {
-            listed.push(Listed { name, inode: entry.ino() });
+            listed.push(name);
         }
         if listed.len() == MAX_MEMBERS {
             break;
         }
     }
     Ok(listed)
+}
+
+/// Tells apart the sockets that were at `name` one after the other, by number and age of the file.
+pub(super) fn incarnation(name: &PeerName) -> io::Result<u64> {
+    let metadata = fs::symlink_metadata(name.as_path())?;
+    let changed = (metadata.ctime().cast_unsigned() << 30) + metadata.ctime_nsec().cast_unsigned();
+    Ok(changed ^ metadata.ino().rotate_left(32))
 }
 
 /// Removes every socket that nobody owns: the primary's, secondaries', old return addresses. The

@@ -1,0 +1,218 @@
+//! The client of the pair: a secondary that greets the primary, sync every 3 s, async every 5 s.
+//!
+//! ```sh
+//! cargo run --example mp_client -- -l 2-3 -n 4 --proc-type=secondary --file-prefix=mp_ipc
+//! ```
+//!
+//! It takes the command line of a DPDK program, and runs until Ctrl-C, or with `--count N` until
+//! N requests of each kind have been made. Without a machine of four cores, name others with `-l`.
+
+mod common;
+
+use std::env;
+use std::error::Error;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use rte_mp::{Group, Message, NoReplyError, Replies, RequestError};
+
+use common::Language;
+
+const USAGE: &str = "\
+usage: mp_client [EAL flags] [--count N]
+
+Greets mp_server until Ctrl-C, or N times in each way. For example:
+  mp_client -l 2-3 -n 4 --proc-type=secondary --file-prefix=mp_ipc --count 3";
+
+const SYNC_PERIOD: Duration = Duration::from_secs(3);
+const ASYNC_PERIOD: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    common::exit_with(run(), USAGE)
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let (count, args) = take_count(env::args_os())?;
+    let signals = common::collect_signals()?;
+    let (group, words) = Group::from_args(args)?;
+    common::expect_no_words(&words)?;
+
+    let (sender, news) = channel();
+    common::leave_at_signal(signals, &group, sender.clone(), News::Stop);
+    let mut client =
+        Client { group, language: Language::of_environment(), news: sender, awaited: 0, failed: 0 };
+    client.talk(&news, count);
+    client.group.leave();
+    match client.failed {
+        0 => Ok(()),
+        failed => Err(format!("requests without a reply: {failed}").into()),
+    }
+}
+
+/// What the main loop is told.
+enum News {
+    Stop,
+    Answered(Result<(), Box<dyn Error + Send>>),
+}
+
+struct Client {
+    group: Group,
+    language: Language,
+    news: Sender<News>,
+    /// Async requests that are out.
+    awaited: u64,
+    /// Requests that brought no reply.
+    failed: u64,
+}
+
+impl Client {
+    /// Makes requests at their times, until `count` of each are through or we are stopped.
+    fn talk(&mut self, news: &Receiver<News>, count: Option<u64>) {
+        let mut sync = Pace::new(SYNC_PERIOD, count);
+        let mut asynchronous = Pace::new(ASYNC_PERIOD, count);
+        loop {
+            if let Some(number) = sync.turn() {
+                let outcome = self.ask(number);
+                self.note(outcome);
+            }
+            if let Some(number) = asynchronous.turn() {
+                match self.ask_async(number) {
+                    Ok(()) => self.awaited += 1,
+                    failed => self.note(failed),
+                }
+            }
+            let next = sync.next.into_iter().chain(asynchronous.next).min();
+            if next.is_none() && self.awaited == 0 {
+                return;
+            }
+            match wait(news, next) {
+                Some(News::Stop) => return,
+                Some(News::Answered(outcome)) => {
+                    self.awaited -= 1;
+                    self.note(outcome.map_err(|error| error as Box<dyn Error>));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Asks, and waits for the reply.
+    fn ask(&self, number: u64) -> Result<(), Box<dyn Error>> {
+        let hello = hello("hello_request", "SYNC", number)?;
+        let reply = self.group.request(&hello, None)?.into_reply()?;
+        print_reply("SYNC", self.language, &reply);
+        Ok(())
+    }
+
+    /// Asks; the reply comes to a callback.
+    fn ask_async(&self, number: u64) -> Result<(), Box<dyn Error>> {
+        let hello = hello("hello_async_req", "ASYNC", number)?;
+        let (language, news) = (self.language, self.news.clone());
+        let done = move |replies| {
+            let outcome = called_back(language, replies);
+            // The main loop may be gone, and then needs no news.
+            let _ = news.send(News::Answered(outcome));
+        };
+        // As long as we hold it, the callback cannot print before we have.
+        let _output = io::stdout().lock();
+        self.group.request_async(&hello, None, done)?;
+        common::say(language.pick("[ASYNC] request sent", "[ASYNC] 请求已发送"));
+        Ok(())
+    }
+
+    /// Counts and reports a failure, unless it is that we were told to stop.
+    fn note(&mut self, outcome: Result<(), Box<dyn Error>>) {
+        if let Err(error) = outcome
+            && !is_our_leaving(error.as_ref())
+        {
+            self.failed += 1;
+            common::complain(error.as_ref());
+        }
+    }
+}
+
+fn hello(action: &str, kind: &str, number: u64) -> Result<Message, Box<dyn Error>> {
+    let text = format!("{kind} Hello {number} from Client");
+    Ok(Message::new(action)?.with_param(&common::to_param(&text))?)
+}
+
+fn called_back(language: Language, replies: Replies) -> Result<(), Box<dyn Error + Send>> {
+    common::say(language.pick("[ASYNC] callback called", "[ASYNC] 回调被调用"));
+    let reply = replies.into_reply().map_err(|error| Box::new(error) as _)?;
+    print_reply("ASYNC", language, &reply);
+    Ok(())
+}
+
+fn print_reply(kind: &str, language: Language, reply: &Message) {
+    let word = language.pick("reply", "回复");
+    common::say(&format!("[{kind}] {word}: {}", common::text_of(reply.param())));
+}
+
+/// Tells whether a request ended because we left the group.
+fn is_our_leaving(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(RequestError::Left { .. }))
+        || matches!(error.downcast_ref(), Some(NoReplyError::Abandoned { .. }))
+}
+
+/// When the next request of a kind is due, and which it is.
+struct Pace {
+    period: Duration,
+    count: Option<u64>,
+    number: u64,
+    next: Option<Instant>,
+}
+
+impl Pace {
+    /// The first is due at once.
+    fn new(period: Duration, count: Option<u64>) -> Self {
+        Self { period, count, number: 0, next: Some(Instant::now()) }
+    }
+
+    /// Gives the number of the request that is due, if one is.
+    fn turn(&mut self) -> Option<u64> {
+        let now = Instant::now();
+        self.next.filter(|&next| next <= now)?;
+        self.number += 1;
+        let last = self.count == Some(self.number);
+        self.next = (!last).then_some(now + self.period);
+        Some(self.number)
+    }
+}
+
+/// Waits for news, or until a request is due.
+fn wait(news: &Receiver<News>, due: Option<Instant>) -> Option<News> {
+    match due {
+        Some(due) => news.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
+        None => news.recv().ok(),
+    }
+}
+
+/// Takes `--count N` or `--count=N` out of a command line, wherever it stands.
+fn take_count(
+    mut args: impl Iterator<Item = OsString>,
+) -> Result<(Option<u64>, Vec<OsString>), Box<dyn Error>> {
+    let mut count = None;
+    let mut rest = Vec::new();
+    while let Some(arg) = args.next() {
+        if arg == "--count" {
+            count = Some(parse_count(args.next().as_deref())?);
+        } else if let Some(value) = arg.to_str().and_then(|arg| arg.strip_prefix("--count=")) {
+            count = Some(parse_count(Some(value.as_ref()))?);
+        } else {
+            rest.push(arg);
+        }
+    }
+    Ok((count, rest))
+}
+
+fn parse_count(value: Option<&OsStr>) -> Result<u64, Box<dyn Error>> {
+    let value = value.unwrap_or_default();
+    value
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .filter(|&count| count > 0)
+        .ok_or_else(|| format!("--count cannot be {value:?}: it takes a number from 1").into())
+}

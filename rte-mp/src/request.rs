@@ -23,7 +23,7 @@ use crate::error::RequestError;
 use crate::message::Message;
 use crate::replies::Replies;
 use crate::runtime::PrimaryError;
-use crate::runtime::liveness::{Liveness, PROBE_INTERVAL};
+use crate::runtime::liveness::{Liveness, MAX_PROBE_INTERVAL};
 use crate::shared::{GONE, Route, Shared, Target};
 use crate::sync::lock;
 use crate::time::{DEFAULT_TIMEOUT, deadline_after, timespec_until};
@@ -98,6 +98,8 @@ pub(crate) struct Flight {
     waiters: Vec<OwnedFd>,
     /// When to look after the peers: first to begin to watch them, then to probe.
     next_look: Option<Instant>,
+    /// How long after a look the next one is due, if there is one.
+    look_interval: Duration,
 }
 
 impl Flight {
@@ -127,6 +129,7 @@ impl Flight {
             fds: Vec::new(),
             waiters: Vec::new(),
             next_look: Some(now + UNWATCHED),
+            look_interval: UNWATCHED,
         };
         let fds = message.borrowed_fds();
         match route {
@@ -295,16 +298,18 @@ impl Flight {
         address.liveness.retain(|peer, _| waited_for.contains(peer));
         self.next_look = None;
         for peer in waited_for {
-            let liveness = address
-                .liveness
-                .entry(peer)
-                .or_insert_with(|| Liveness::of(&peer, shared.runtime.claimed_pid(&peer)));
+            let liveness = address.liveness.entry(peer).or_insert(Liveness::Probe);
+            if liveness.pidfd().is_none() {
+                *liveness = Liveness::of(&peer, shared.runtime.claimed_pid(&peer));
+            }
             if liveness.is_dead(&peer) {
                 self.exchange.handle_peer_died(&peer);
             } else if liveness.pidfd().is_none() {
-                self.next_look = Some(now + PROBE_INTERVAL);
+                self.next_look = Some(now + self.look_interval);
             }
         }
+        // Often at first: a process that is ending owns nothing any more, and refuses soon.
+        self.look_interval = (self.look_interval * 2).min(MAX_PROBE_INTERVAL);
     }
 
     /// Lists everything that is to be waited for, and what for: the address first, then the

@@ -15,8 +15,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::owner;
 use crate::transport::socket::{self, Presence};
 
-/// How often a peer without a pidfd is probed while somebody waits for it.
-pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a peer without a pidfd is left alone at most while somebody waits for it.
+pub(crate) const MAX_PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How the death of one peer is noticed.
 #[derive(Debug, Clone)]

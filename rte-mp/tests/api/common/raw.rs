@@ -1,0 +1,83 @@
+//! Sockets and files without the library: peers that do what no member of ours would.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+use rte_mp::{Kind, Layout, PeerName};
+use rte_mp_proto::{ActionName, Datagram, Param};
+
+use super::LONG;
+
+/// A socket in a group's directory, removed when it is dropped.
+pub(crate) struct RawPeer {
+    pub(crate) socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl RawPeer {
+    pub(crate) fn bind(path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref().to_owned();
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(LONG)).unwrap();
+        Self { socket, path }
+    }
+
+    pub(crate) fn name(&self) -> PeerName {
+        PeerName::new(&self.path).unwrap()
+    }
+
+    /// Fills its queue, so that it has no room for anything more.
+    pub(crate) fn fill(&self) -> usize {
+        let filler = UnixDatagram::unbound().unwrap();
+        filler.set_nonblocking(true).unwrap();
+        let mut count = 0;
+        loop {
+            match filler.send_to(b"full", &self.path) {
+                Ok(_) => count += 1,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return count,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Takes `count` datagrams out of its queue.
+    pub(crate) fn discard(&self, count: usize) {
+        for _ in 0..count {
+            self.socket.recv(&mut [0; 512]).unwrap();
+        }
+    }
+
+    /// Waits for a datagram, and gives it with where it came from.
+    pub(crate) fn receive(&self) -> (Vec<u8>, Datagram, PathBuf) {
+        let mut bytes = [0; 512];
+        let (len, from) = self.socket.recv_from(&mut bytes).expect("a datagram comes");
+        let bytes = bytes[..len].to_vec();
+        let datagram = Datagram::decode(Layout::of_len(len).unwrap(), &bytes).unwrap();
+        (bytes, datagram, from.as_pathname().unwrap().to_owned())
+    }
+
+    pub(crate) fn send(&self, to: impl AsRef<Path>, layout: Layout, datagram: Datagram) {
+        self.socket.send_to(datagram.encode(layout).as_bytes(), to).unwrap();
+    }
+
+    /// Waits for a request and answers it.
+    pub(crate) fn answer_one(&self, kind: Kind, param: &[u8]) {
+        let (bytes, request, from) = self.receive();
+        let layout = Layout::of_len(bytes.len()).unwrap();
+        let name = request.name;
+        self.send(from, layout, Datagram { name, ..datagram(kind, "any", param) });
+    }
+}
+
+impl Drop for RawPeer {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+pub(crate) fn datagram(kind: Kind, name: &str, param: &[u8]) -> Datagram {
+    let (name, param) = (ActionName::new(name).unwrap(), Param::new(param).unwrap());
+    Datagram { kind, name, param, fd_count: 0 }
+}

@@ -1,0 +1,54 @@
+//! What the tests against real DPDK processes need: rooms to run them in, and processes to drive.
+//!
+//! A test takes place in a [`Room`]: a runtime directory and a file prefix of its own, and a check
+//! at the end that no descriptor was left open. [`with_dpdk`] opens one if this machine can run
+//! DPDK, [`with_room`] where no DPDK is needed. Peers are processes driven line by line: the C
+//! program `c/dpdk_peer.c`, and [`peer_26_07`], which behaves like the newest release.
+
+mod line;
+mod member;
+mod peer;
+pub mod peer_26_07;
+mod process;
+mod requirements;
+mod room;
+mod testpmd;
+
+pub use member::{block_on, message, reply_text, text};
+pub use peer::{Failed, Peer, Received, Replies, Reply};
+pub use process::Process;
+pub use requirements::{with_dpdk, with_dpdk_tool, with_room};
+pub use room::Room;
+pub use testpmd::Testpmd;
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// How long a test waits for anything before it fails. Nothing that works comes close to it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Opens a file in memory that holds `content`.
+pub fn file_holding(content: &str) -> OwnedFd {
+    let fd = rustix::fs::memfd_create("interop", rustix::fs::MemfdFlags::CLOEXEC)
+        .expect("memory files can be made");
+    let mut file = File::from(fd);
+    file.write_all(content.as_bytes()).expect("memory files can be written");
+    file.into()
+}
+
+/// Reads a file from its start, through whatever descriptor of it.
+pub fn content_of(fd: impl AsFd) -> String {
+    let mut content = [0; 4096];
+    let len = rustix::io::pread(fd, &mut content, 0).expect("the descriptor is a readable file");
+    String::from_utf8_lossy(&content[..len]).into_owned()
+}
+
+/// Waits until `fd` polls as readable, and says whether it did.
+pub fn is_readable_within(fd: impl AsFd, timeout: Duration) -> bool {
+    let timeout = Timespec::try_from(timeout).expect("deadlines are short");
+    poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) == Ok(1)
+}

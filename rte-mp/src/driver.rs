@@ -14,9 +14,9 @@ use rte_mp_proto::{Door, DropReason, Received, dispatch};
 use rustix::event::{PollFlags, epoll};
 
 use crate::action::{Call, Request};
+use crate::flight::Flight;
 use crate::follow::{Follower, Subscriber};
 use crate::replies::Replies;
-use crate::request::Flight;
 use crate::shared::{Shared, WaitingAnswer};
 use crate::sys::gaps::{Batch, MAX_BATCH};
 use crate::time::timespec_until;
@@ -138,6 +138,10 @@ impl Driver {
 
     /// Does all there is to do without blocking, and tells whether there was anything.
     pub(crate) fn process(&mut self) -> bool {
+        if self.shared.left.is_set() {
+            self.wind_down();
+            return false;
+        }
         self.look(Some(Instant::now())).unwrap_or(false)
     }
 
@@ -287,7 +291,9 @@ impl Driver {
         let due = match &mut task {
             Task::Flight { flight, .. } => {
                 flight.receive(&self.shared);
-                flight.look_now(&self.shared, now);
+                if flight.processes().next().is_some() {
+                    flight.look_after_peers(&self.shared, now);
+                }
                 flight.handle_timeout(&self.shared, now);
                 flight.prepare_waiters();
                 flight.poll_timeout()
@@ -383,7 +389,7 @@ impl Drop for Driver {
 
 fn fds(task: &Task) -> Vec<(BorrowedFd<'_>, PollFlags)> {
     match task {
-        Task::Flight { flight, .. } => flight.fds().collect(),
+        Task::Flight { flight, .. } => flight.sockets().chain(flight.processes()).collect(),
         Task::Answer(answer) => vec![(answer.waiter.as_fd(), PollFlags::OUT)],
     }
 }

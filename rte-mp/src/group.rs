@@ -6,8 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, Weak};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role};
@@ -15,19 +14,20 @@ use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role};
 use crate::action::{HandlerResult, Request};
 use crate::args::EalArgs;
 use crate::builder::{Drive, GroupBuilder};
-use crate::driver::{Command, Driver};
+use crate::driver::Command;
+use crate::engine::Engine;
 use crate::error::{
     DisableError, JoinError, MembersError, RegisterError, RequestError, SendError, StartError,
 };
 use crate::follow::Events;
+use crate::future::ReplyFuture;
 use crate::message::Message;
 use crate::replies::Replies;
-use crate::request::{self, ReplyFuture};
+use crate::request;
 use crate::runtime::Runtime;
 use crate::shared::{Settings, Shared, Target};
 use crate::stats::Stats;
-use crate::sync::lock;
-use crate::workers::Workers;
+use crate::to::To;
 
 /// A member of a process group: a handle that can be cloned and shared between threads.
 ///
@@ -90,17 +90,6 @@ struct Membership {
     engine: Engine,
 }
 
-/// Who runs the driver.
-enum Engine {
-    Thread {
-        driver: Mutex<Option<JoinHandle<()>>>,
-        workers: Vec<ThreadId>,
-    },
-    Caller(Box<Mutex<Driver>>),
-    #[cfg(feature = "tokio")]
-    Tokio,
-}
-
 impl Group {
     /// Begins to describe the group to join.
     pub fn builder() -> GroupBuilder {
@@ -144,7 +133,7 @@ impl Group {
         start().map_err(JoinError::io("start the driver for", directory))
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.membership.shared
     }
 
@@ -347,10 +336,7 @@ impl Group {
     ///
     /// Always `None` unless the group is driven by the caller.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match &self.membership.engine {
-            Engine::Caller(driver) => lock(driver).next_deadline(),
-            _ => None,
-        }
+        self.membership.engine.next_deadline()
     }
 
     /// Does what there is to do, handlers and callbacks included, without blocking beyond them;
@@ -359,13 +345,7 @@ impl Group {
     ///
     /// Always `false` unless the group is driven by the caller, and inside a handler.
     pub fn process(&self) -> bool {
-        match &self.membership.engine {
-            Engine::Caller(driver) => match driver.try_lock() {
-                Ok(mut driver) => driver.process(),
-                Err(_) => false,
-            },
-            _ => false,
-        }
+        self.membership.engine.process()
     }
 }
 
@@ -376,103 +356,10 @@ impl AsFd for Group {
     }
 }
 
-/// One member that is talked to; made by [`Group::to`].
-#[derive(Clone, Copy)]
-pub struct To<'a> {
-    group: &'a Group,
-    target: Target,
-}
-
-impl To<'_> {
-    /// Sends it a one-way message; see [`Group::send`].
-    ///
-    /// # Errors
-    /// [`SendError`].
-    pub fn send(&self, message: &Message) -> Result<(), SendError> {
-        self.group.shared().send(self.target, message)
-    }
-
-    /// Asks it and waits for the reply; see [`Group::request`].
-    ///
-    /// # Errors
-    /// [`RequestError::NoPeer`] if it does not run.
-    pub fn request(
-        &self,
-        message: &Message,
-        timeout: Option<Duration>,
-    ) -> Result<Replies, RequestError> {
-        request::request(self.group.shared(), self.target, message, timeout)
-    }
-
-    /// Asks it and has `done` called once; see [`Group::request_async`].
-    ///
-    /// # Errors
-    /// [`RequestError::NoPeer`] if it does not run.
-    pub fn request_async(
-        &self,
-        message: &Message,
-        timeout: Option<Duration>,
-        done: impl FnOnce(Replies) + Send + 'static,
-    ) -> Result<(), RequestError> {
-        let (shared, done) = (self.group.shared(), Box::new(done));
-        request::request_async(shared, self.target, message, timeout, done).map(drop)
-    }
-
-    /// Asks it and gives a future of the outcome; see [`Group::request_future`].
-    pub fn request_future(&self, message: &Message, timeout: Option<Duration>) -> ReplyFuture {
-        ReplyFuture::new(self.group.shared(), self.target, message, timeout)
-    }
-}
-
-impl Engine {
-    fn start(shared: &Arc<Shared>, drive: Drive, workers: usize) -> io::Result<Self> {
-        let pool = match workers {
-            0 => None,
-            count => Some(Workers::start(shared, count)?),
-        };
-        let workers = pool.iter().flat_map(Workers::thread_ids).collect();
-        let driver = Driver::new(Arc::clone(shared), pool)?;
-        match drive {
-            Drive::Thread => {
-                let thread =
-                    thread::Builder::new().name("mp-msg".to_owned()).spawn(move || driver.run())?;
-                Ok(Self::Thread { driver: Mutex::new(Some(thread)), workers })
-            }
-            Drive::Caller => Ok(Self::Caller(Box::new(Mutex::new(driver)))),
-            #[cfg(feature = "tokio")]
-            Drive::Tokio => {
-                crate::tokio_drive::spawn(driver, shared.epoll.as_fd())?;
-                Ok(Self::Tokio)
-            }
-        }
-    }
-}
-
 impl Membership {
     fn leave(&self) {
         self.shared.leave();
-        match &self.engine {
-            Engine::Thread { driver, workers } => {
-                let here = thread::current().id();
-                let driver = lock(driver).take();
-                // Our own threads cannot wait for the driver: it waits for them.
-                if let Some(driver) = driver
-                    && driver.thread().id() != here
-                    && !workers.contains(&here)
-                {
-                    // It cannot have panicked: handlers are caught.
-                    let _ = driver.join();
-                }
-            }
-            Engine::Caller(driver) => {
-                // Inside a handler it is busy, and winds down when it is dropped.
-                if let Ok(mut driver) = driver.try_lock() {
-                    driver.wind_down();
-                }
-            }
-            #[cfg(feature = "tokio")]
-            Engine::Tokio => {}
-        }
+        self.engine.stop();
     }
 }
 

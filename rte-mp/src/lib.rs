@@ -14,8 +14,11 @@ mod action;
 mod args;
 mod builder;
 mod driver;
+mod engine;
 mod error;
+mod flight;
 mod follow;
+mod future;
 mod group;
 mod message;
 mod replies;
@@ -26,6 +29,7 @@ mod stats;
 mod sync;
 mod sys;
 mod time;
+mod to;
 #[cfg(feature = "tokio")]
 mod tokio_drive;
 mod transport;
@@ -39,15 +43,16 @@ pub use error::{
     ReplyError, RequestError, SendError, StartError,
 };
 pub use follow::Events;
-pub use group::{Group, To, WeakGroup};
+pub use future::ReplyFuture;
+pub use group::{Group, WeakGroup};
 pub use message::Message;
 pub use replies::{PeerReply, Replies};
-pub use request::ReplyFuture;
 pub use rte_mp_proto::{
     ActionName, Event, Flavor, Kind, Layout, Member, NameError, PeerName, PeerNameError, Role,
     Version, VersionError,
 };
 pub use stats::{ByKind, ByOutcome, ByReason, Stats};
+pub use to::To;
 
 /// What became of one peer that was asked.
 pub type Outcome = rte_mp_proto::Outcome<Message>;

@@ -1,0 +1,93 @@
+//! Who runs the driver: a thread of the group's own, the caller, or tokio.
+
+use std::io;
+#[cfg(feature = "tokio")]
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle, ThreadId};
+use std::time::Instant;
+
+use crate::builder::Drive;
+use crate::driver::Driver;
+use crate::shared::Shared;
+use crate::sync::lock;
+use crate::workers::Workers;
+
+/// Who runs the driver.
+pub(crate) enum Engine {
+    Thread {
+        driver: Mutex<Option<JoinHandle<()>>>,
+        workers: Vec<ThreadId>,
+    },
+    Caller(Box<Mutex<Driver>>),
+    #[cfg(feature = "tokio")]
+    Tokio,
+}
+
+impl Engine {
+    /// Starts the driver, and `workers` threads beside it.
+    pub(crate) fn start(shared: &Arc<Shared>, drive: Drive, workers: usize) -> io::Result<Self> {
+        let pool = match workers {
+            0 => None,
+            count => Some(Workers::start(shared, count)?),
+        };
+        let workers = pool.iter().flat_map(Workers::thread_ids).collect();
+        let driver = Driver::new(Arc::clone(shared), pool)?;
+        match drive {
+            Drive::Thread => {
+                let thread =
+                    thread::Builder::new().name("mp-msg".to_owned()).spawn(move || driver.run())?;
+                Ok(Self::Thread { driver: Mutex::new(Some(thread)), workers })
+            }
+            Drive::Caller => Ok(Self::Caller(Box::new(Mutex::new(driver)))),
+            #[cfg(feature = "tokio")]
+            Drive::Tokio => {
+                crate::tokio_drive::spawn(driver, shared.epoll.as_fd())?;
+                Ok(Self::Tokio)
+            }
+        }
+    }
+
+    /// Gives the time at which [`Engine::process`] is due, if the caller drives.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Caller(driver) => lock(driver).next_deadline(),
+            _ => None,
+        }
+    }
+
+    /// Does what there is to do, if the caller drives, and says whether there was anything.
+    pub(crate) fn process(&self) -> bool {
+        match self {
+            // Inside a handler it is busy.
+            Self::Caller(driver) => driver.try_lock().is_ok_and(|mut driver| driver.process()),
+            _ => false,
+        }
+    }
+
+    /// Has the driver wind down, once the group was left, and waits for it where that is possible.
+    pub(crate) fn stop(&self) {
+        match self {
+            Self::Thread { driver, workers } => {
+                let here = thread::current().id();
+                let driver = lock(driver).take();
+                // Our own threads cannot wait for the driver: it waits for them.
+                if let Some(driver) = driver
+                    && driver.thread().id() != here
+                    && !workers.contains(&here)
+                {
+                    // It cannot have panicked: handlers are caught.
+                    let _ = driver.join();
+                }
+            }
+            Self::Caller(driver) => {
+                // Inside a handler it is busy, and winds down when it is dropped.
+                if let Ok(mut driver) = driver.try_lock() {
+                    driver.wind_down();
+                }
+            }
+            #[cfg(feature = "tokio")]
+            Self::Tokio => {}
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Why an operation failed: one enum each, with what it is about, and the errno that C would see.
+
+mod group;
+mod join;
+mod message;
+mod request;
+mod send;
+
+use std::io;
+
+use rustix::io::Errno;
+
+pub use group::{DisableError, MembersError, RegisterError};
+pub use join::{JoinError, StartError};
+pub use message::{MessageError, ParamError};
+pub use request::{NoReplyError, RequestError};
+pub use send::{ReplyError, SendError};
+
+/// The errno of an error from the system, `EIO` if it has none.
+fn raw(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or_else(|| Errno::IO.raw_os_error())
+}

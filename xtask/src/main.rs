@@ -1,0 +1,51 @@
+//! The project's own tasks, run as `cargo xtask TASK`.
+//!
+//! This file reads the command line and no more; each task has a file of its own.
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+mod command;
+mod dpdk;
+mod test;
+mod threads;
+
+const USAGE: &str = "\
+cargo xtask TASK
+
+tasks:
+  test [SUITE]... [--require-dpdk] [--no-fuzz]
+        Runs every test, or only the suites that are named, and says of each how it went.
+        --require-dpdk   fail if the DPDK suites have to be left out
+        --no-fuzz        leave out the fuzz targets, which take a minute each
+        suites: code, docs, threads, fuzz, dpdk
+";
+
+fn main() -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    if let Err(error) = env::set_current_dir(&root) {
+        eprintln!("xtask: cannot enter {}: {error}", root.display());
+        return ExitCode::FAILURE;
+    }
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["test", arguments @ ..] => match test::Options::parse(arguments) {
+            Ok(options) => test::run(&options),
+            Err(error) => usage(&error),
+        },
+        [dpdk::HOLD_HUGEPAGES] => dpdk::hold_hugepages(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        [] => usage("which task?"),
+        [task, ..] => usage(&format!("there is no task {task:?}")),
+    }
+}
+
+fn usage(error: &str) -> ExitCode {
+    eprint!("xtask: {error}\n\n{USAGE}");
+    ExitCode::from(2)
+}

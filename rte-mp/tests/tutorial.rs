@@ -93,6 +93,24 @@ fn the_client_sends_c_strings_and_their_nul() {
 }
 
 #[test]
+fn the_client_asks_every_3_seconds_and_every_5() {
+    let room = Room::new();
+    let (_primary, params) = room.primary();
+    let started = Instant::now();
+    let client = room.client(&[], "--count 2");
+    for (seconds, expected) in [
+        (0, &b"SYNC Hello 1 from Client\0"[..]),
+        (0, b"ASYNC Hello 1 from Client\0"),
+        (3, b"SYNC Hello 2 from Client\0"),
+        (5, b"ASYNC Hello 2 from Client\0"),
+    ] {
+        assert_eq!(params.recv_timeout(PATIENCE).unwrap(), expected);
+        assert!(started.elapsed() >= Duration::from_secs(seconds), "{expected:?} is early");
+    }
+    assert_eq!(client.end().status, 0);
+}
+
+#[test]
 fn the_server_answers_with_c_strings_and_their_nul() {
     let room = Room::new();
     let server = room.server(&[]);
@@ -138,7 +156,7 @@ fn an_interrupt_ends_a_client_that_waits_for_a_reply() {
     let room = Room::new();
     let primary = room.empty_primary();
     let (sender, held) = channel();
-    primary.register("hello_request", move |request| sender.send(request)).unwrap();
+    primary.register("hello_request", move |request| sender.send(request).unwrap()).unwrap();
     let client = room.client(&[], "");
     let _unanswered: Request = held.recv_timeout(PATIENCE).unwrap();
 
@@ -299,12 +317,13 @@ impl Room {
             let sender = sender.clone();
             let answer = move |request: Request| {
                 let param = request.param().to_vec();
-                let text = String::from_utf8_lossy(param.strip_suffix(b"\0").unwrap()).into_owned();
+                let text = param.strip_suffix(b"\0").expect("the NUL is sent too");
+                let text = String::from_utf8_lossy(text).into_owned();
                 // A test that does not look has dropped the receiver.
                 let _ = sender.send(param);
                 request.reply(format!("Server {kind} reply: Got '{text}'\0").as_bytes())
             };
-            primary.register(action, answer).unwrap();
+            primary.register(action, answer).expect("the name is free");
         }
         (primary, params)
     }
@@ -316,7 +335,8 @@ impl Room {
 }
 
 fn ask(member: &Group, action: &str, param: &[u8]) -> Option<Vec<u8>> {
-    let request = Message::new(action).unwrap().with_param(param).unwrap();
+    let request = Message::new(action).and_then(|request| request.with_param(param));
+    let request = request.expect("the parts are short enough");
     let reply = member.request(&request, None).ok()?.into_reply().ok()?;
     Some(reply.param().to_vec())
 }

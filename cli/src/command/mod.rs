@@ -1,0 +1,3 @@
+//! The subcommands, one room each.
+
+pub(crate) mod demo;

@@ -60,9 +60,9 @@ pub enum DropReason {
     Unbound,
     /// From another user than ourselves, root, and those who are trusted.
     ForeignUser,
-    /// An answer at the inbox, or a question at a return address.
+    /// A message or a request at a return address.
     WrongDoor,
-    /// An answer that nobody waits for.
+    /// An answer that nobody waits for, such as any at the inbox.
     StrayAnswer,
     /// A message, or an answered request, for an action that nobody registered.
     NoAction,

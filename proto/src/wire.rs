@@ -23,7 +23,7 @@ pub struct Datagram {
 }
 
 /// The bytes of one datagram.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Encoded {
     bytes: [u8; Layout::MAX_LEN],
     len: usize,

@@ -8,14 +8,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::Deref;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rte_mp_proto::{ActionName, Arrival, Datagram, DropReason, Kind, Layout, Param, PeerName};
+use zerocopy::TryFromBytes;
 
-use crate::error::{RegisterError, ReplyError};
+use crate::error::{ParamError, RegisterError, ReplyError};
 use crate::message::{Message, checked_param};
 use crate::shared::Shared;
 use crate::sys::gaps::Credentials;
@@ -24,20 +25,29 @@ use crate::sys::gaps::Credentials;
 const MAX_ACTIONS: usize = 4096;
 
 /// What a handler may give back: nothing, or a `Result` whose error is noted at debug level.
-pub trait HandlerResult {
-    /// Notes what went wrong, if anything did.
-    #[doc(hidden)]
-    fn note(self, action: &ActionName);
-}
+pub trait HandlerResult: sealed::HandlerResult {}
 
-impl HandlerResult for () {
-    fn note(self, _: &ActionName) {}
-}
+impl<T: sealed::HandlerResult> HandlerResult for T {}
 
-impl<E: fmt::Display> HandlerResult for Result<(), E> {
-    fn note(self, action: &ActionName) {
-        if let Err(error) = self {
-            tracing::debug!(target: "rte_mp::request", %action, %error, "a handler failed");
+mod sealed {
+    use std::fmt;
+
+    use rte_mp_proto::ActionName;
+
+    pub trait HandlerResult {
+        /// Notes what went wrong, if anything did.
+        fn note(self, action: &ActionName);
+    }
+
+    impl HandlerResult for () {
+        fn note(self, _: &ActionName) {}
+    }
+
+    impl<E: fmt::Display> HandlerResult for Result<(), E> {
+        fn note(self, action: &ActionName) {
+            if let Err(error) = self {
+                tracing::debug!(target: "rte_mp::request", %action, %error, "a handler failed");
+            }
         }
     }
 }
@@ -65,7 +75,10 @@ impl Actions {
         if handlers.len() == MAX_ACTIONS {
             return Err(RegisterError::TooMany { name: name.to_owned(), max: MAX_ACTIONS });
         }
-        handlers.insert(action, Arc::new(move |request| handler(request).note(&action)));
+        handlers.insert(
+            action,
+            Arc::new(move |request| sealed::HandlerResult::note(handler(request), &action)),
+        );
         Ok(())
     }
 
@@ -116,21 +129,31 @@ impl Call {
         let Self { request, handler } = self;
         let shared = Arc::clone(&request.shared);
         let action = *request.name();
-        // The handler is shared by reference and may have been left half done; that is between its
-        // author and whatever it shares.
-        if catch_unwind(AssertUnwindSafe(|| handler(request))).is_err() {
+        let call = move || {
+            handler(request);
+            // It may be the last to hold it, and what it owns may panic as it is dropped.
+            drop(handler);
+        };
+        if !survives(call) {
             shared.counters.count_panic();
             tracing::debug!(target: "rte_mp::request", %action, "a handler panicked");
         }
     }
 }
 
+/// Calls what is the user's, and tells whether it returned. It may have left something half done;
+/// that is between its author and whatever it shares.
+pub(crate) fn survives(call: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(call))
+        // What it panicked with may panic itself as it is dropped.
+        .map_err(mem::forget)
+        .is_ok()
+}
+
 /// What a handler gets: a message or a request, and the way to answer it.
 ///
 /// It can be moved to another thread and answered later. A request that is dropped unanswered is
 /// answered by an ignore (`MP_IGN`), which tells the peer at once that no reply will come.
-///
-/// The getters of [`Message`] can be called on it.
 pub struct Request {
     shared: Arc<Shared>,
     message: Message,
@@ -170,8 +193,32 @@ impl Request {
         self.kind
     }
 
-    /// Says where the answer goes: the member's own socket for a message, and for a request of an
-    /// rte-mp process the return address of that request.
+    /// Gives the action's name.
+    pub fn name(&self) -> &ActionName {
+        self.message.name()
+    }
+
+    /// Borrows the parameter.
+    pub fn param(&self) -> &[u8] {
+        self.message.param()
+    }
+
+    /// Reads the parameter as a struct; see [`Message::param_as`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn param_as<T: TryFromBytes>(&self) -> Result<T, ParamError> {
+        self.message.param_as()
+    }
+
+    /// Borrows the descriptors.
+    pub fn fds(&self) -> &[OwnedFd] {
+        self.message.fds()
+    }
+
+    /// Says where the answer goes: the member's own socket for a message and for a request of a
+    /// DPDK process; for a request of an rte-mp process the return address of that request, which
+    /// takes nothing but the answer.
     pub fn peer(&self) -> &PeerName {
         &self.peer
     }
@@ -245,14 +292,6 @@ impl Request {
             self.shared.counters.count_dropped(DropReason::Undelivered, 0);
             ReplyError::Unreachable { peer: self.peer, action: name.to_string(), source }
         })
-    }
-}
-
-impl Deref for Request {
-    type Target = Message;
-
-    fn deref(&self) -> &Message {
-        &self.message
     }
 }
 

@@ -156,9 +156,6 @@ impl GroupBuilder {
     /// # Errors
     /// [`JoinError`]; nothing was changed then.
     ///
-    /// # Panics
-    /// With [`Drive`]`::Tokio`, if it is called outside a tokio runtime.
-    ///
     /// DPDK 25.11: `eal.c`, `rte_eal_init`, without the memory. Differs from DPDK: everything is
     /// checked before a file of a running group is touched; a secondary without primary, or with
     /// one of unknown layout, is refused.
@@ -167,6 +164,10 @@ impl GroupBuilder {
             Some(window) => window,
             None => busy_poll_from(env::var_os(BUSY_POLL_VARIABLE))?,
         };
+        #[cfg(feature = "tokio")]
+        if self.drive == Drive::Tokio && tokio::runtime::Handle::try_current().is_err() {
+            return Err(JoinError::NoTokioRuntime);
+        }
         let runtime = Runtime::join(&Wish {
             prefix: self.prefix,
             base: self.base,

@@ -1,4 +1,4 @@
-//! The inbox: batches in, handlers out, async exchanges, answers that wait, members' news.
+//! The inbox: batches in, handlers out; async requests, answers that wait, members' news.
 //!
 //! One driver per member. It runs on a thread of its own, or in the caller's event loop: it offers
 //! a descriptor, its next deadline, and [`Driver::turn`]. Nothing here blocks but [`Driver::run`].
@@ -6,21 +6,20 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rte_mp_proto::{Door, DropReason, Received, dispatch};
+use rte_mp_proto::{Door, dispatch};
 use rustix::event::{PollFlags, epoll};
 
 use crate::action::{Call, Request};
 use crate::flight::Flight;
 use crate::follow::{Follower, Subscriber};
 use crate::replies::Replies;
-use crate::shared::{Shared, WaitingAnswer};
+use crate::shared::Shared;
 use crate::sys::gaps::{Batch, MAX_BATCH};
 use crate::time::timespec_until;
-use crate::transport::socket;
 use crate::transport::spin::Spin;
 use crate::workers::{Job, Workers};
 
@@ -30,10 +29,8 @@ pub(crate) enum Command {
     Drive { id: u64, flight: Box<Flight>, done: Done },
     /// Give an async request up; nobody wants its outcome.
     Cancel { id: u64 },
-    /// Send an answer when its receiver has room.
-    Deliver(Box<WaitingAnswer>),
     /// Tell who joins and leaves.
-    Follow(Subscriber),
+    Follow(Box<Follower>, Subscriber),
 }
 
 pub(crate) type Done = Box<dyn FnOnce(Replies) + Send>;
@@ -48,15 +45,10 @@ const FIRST_ID: u64 = 16;
 /// How many turns of polling pass before the descriptors are looked at that are not the inbox.
 const TURNS_PER_LOOK: u32 = 64;
 
-/// Something that the driver waits for on behalf of somebody else.
-enum Task {
-    Flight { flight: Box<Flight>, done: Done },
-    Answer(Box<WaitingAnswer>),
-}
-
-/// A task, and when it is to be looked at even if its descriptors say nothing.
-struct Waiting {
-    task: Task,
+/// An async request, and when it is to be looked at even if its descriptors say nothing.
+struct Task {
+    flight: Box<Flight>,
+    done: Done,
     due: Instant,
 }
 
@@ -65,10 +57,10 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     workers: Option<Workers>,
     batch: Batch,
-    tasks: HashMap<u64, Waiting>,
+    tasks: HashMap<u64, Task>,
     /// When each task is to be looked at, the earliest first.
     timers: BTreeSet<(Instant, u64)>,
-    follower: Option<Follower>,
+    follower: Option<Box<Follower>>,
     /// Whether the inbox is left alone, because the workers have enough to do.
     paused: bool,
     turns: u32,
@@ -121,8 +113,8 @@ impl Driver {
     /// Gives the time at which [`Driver::turn`] is due even if the descriptor says nothing.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let task = self.timers.first().map(|(due, _)| *due);
-        let members = self.follower.as_ref().and_then(Follower::poll_timeout);
-        task.into_iter().chain(members).min()
+        let members = self.follower.as_ref().and_then(|follower| follower.poll_timeout());
+        [task, members, self.shared.next_retry()].into_iter().flatten().min()
     }
 
     /// Polls once, and tells whether there was anything to do. While nothing but the inbox is
@@ -138,11 +130,12 @@ impl Driver {
 
     /// Does all there is to do without blocking, and tells whether there was anything.
     pub(crate) fn process(&mut self) -> bool {
+        let active = self.look(Some(Instant::now())).unwrap_or(false);
         if self.shared.left.is_set() {
             self.wind_down();
             return false;
         }
-        self.look(Some(Instant::now())).unwrap_or(false)
+        active
     }
 
     /// Waits for the descriptors until `deadline`, and does what they announce and what is due.
@@ -164,17 +157,18 @@ impl Driver {
                 INBOX => active |= self.drain_inbox(),
                 WAKE => {
                     self.read_mail();
+                    self.update_pause();
                     active = true;
                 }
                 LEFT => {}
                 MEMBERS => {
                     active = true;
                     if let Some(follower) = &mut self.follower {
-                        follower.handle_readable(&self.shared, self.shared.epoll.as_fd(), MEMBERS);
+                        follower.handle_readable(&self.shared, MEMBERS, Instant::now());
                     }
                 }
                 token => {
-                    self.look_at(token - FIRST_ID, Instant::now());
+                    self.look_at(token - FIRST_ID);
                     active = true;
                 }
             }
@@ -188,20 +182,14 @@ impl Driver {
 
     /// Receives one batch, and has it handled.
     fn drain_inbox(&mut self) -> bool {
-        if self.is_paused() {
+        if self.update_pause() {
             return false;
         }
         let Ok(slots) = self.batch.receive(self.shared.runtime.inbox()) else { return false };
         let mut calls = Vec::with_capacity(slots.len());
         for slot in &mut *slots {
             let fds = mem::take(&mut slot.fds);
-            let received = Received {
-                bytes: slot.bytes(),
-                truncated: slot.truncated,
-                from: slot.from,
-                uid: slot.credentials.map(|credentials| credentials.uid),
-                fd_count: fds.len(),
-            };
+            let received = slot.received(fds.len());
             match dispatch(received, Door::Inbox, |user| self.shared.trusts(user)) {
                 Ok(arrival) => {
                     self.shared.counters.count_received(arrival.datagram.kind);
@@ -226,8 +214,8 @@ impl Driver {
     }
 
     /// Leaves the inbox alone while the workers have enough to do: the kernel's queue fills, and
-    /// the senders wait, each for himself.
-    fn is_paused(&mut self) -> bool {
+    /// the senders wait, each for himself. Tells whether it is so.
+    fn update_pause(&mut self) -> bool {
         let full = self.workers.as_ref().is_some_and(Workers::is_full);
         if full != self.paused {
             let flags = if full { epoll::EventFlags::empty() } else { epoll::EventFlags::IN };
@@ -243,116 +231,103 @@ impl Driver {
     fn read_mail(&mut self) {
         for command in self.shared.take_mail() {
             match command {
-                Command::Drive { id, flight, done } => {
-                    self.advance(id, Task::Flight { flight, done }, Instant::now());
-                }
+                Command::Drive { id, flight, done } => self.advance(id, flight, done),
                 Command::Cancel { id } => {
-                    if let Some(Task::Flight { mut flight, .. }) = self.remove(id) {
+                    if let Some((mut flight, _)) = self.remove(id) {
                         flight.abandon();
-                        flight.finish(&self.shared);
+                        drop(flight.finish(&self.shared));
                     }
                 }
-                Command::Deliver(answer) => {
-                    let id = self.shared.next_id();
-                    self.advance(id, Task::Answer(answer), Instant::now());
-                }
-                Command::Follow(subscriber) => self.follow(subscriber),
+                Command::Follow(follower, subscriber) => self.follow(follower, subscriber),
             }
         }
     }
 
-    fn follow(&mut self, subscriber: Subscriber) {
-        let follower = match self.follower.take() {
-            Some(follower) => Ok(follower),
-            None => Follower::start(&self.shared, self.shared.epoll.as_fd(), MEMBERS),
-        };
-        match follower {
-            Ok(mut follower) => {
-                follower.add(subscriber);
-                follower.handle_readable(&self.shared, self.shared.epoll.as_fd(), MEMBERS);
-                self.follower = Some(follower);
-            }
-            Err(error) => {
-                // The subscriber is dropped, and its receiver sees the end of the news.
-                tracing::debug!(target: "rte_mp::members", %error, "cannot follow the members");
-            }
+    /// Adds somebody who listens. The first one brings the follower; of later ones it is not
+    /// needed.
+    fn follow(&mut self, follower: Box<Follower>, subscriber: Subscriber) {
+        if self.follower.is_none()
+            && let Err(error) = follower.watch(self.shared.epoll.as_fd(), MEMBERS)
+        {
+            // The subscriber is dropped, and its receiver sees the end of the news.
+            tracing::debug!(target: "rte_mp::members", %error, "cannot follow the members");
+            return;
+        }
+        let follower = self.follower.get_or_insert(follower);
+        follower.add(subscriber);
+        follower.update(&self.shared, MEMBERS, Instant::now());
+    }
+
+    /// Looks at an async request, if it is still there.
+    fn look_at(&mut self, id: u64) {
+        if let Some((flight, done)) = self.remove(id) {
+            self.advance(id, flight, done);
         }
     }
 
-    /// Looks at one task, if it is still there.
-    fn look_at(&mut self, id: u64, now: Instant) {
-        if let Some(task) = self.remove(id) {
-            self.advance(id, task, now);
+    /// Does for an async request what can be done, and keeps it if there is more to come.
+    fn advance(&mut self, id: u64, mut flight: Box<Flight>, done: Done) {
+        let now = Instant::now();
+        while flight.receive(&self.shared) {}
+        flight.send_unsent(&self.shared, now);
+        if flight.processes().next().is_some() {
+            flight.look_after_peers(&self.shared, now);
         }
-    }
-
-    /// Does for a task what can be done, and keeps it if there is more to come.
-    fn advance(&mut self, id: u64, mut task: Task, now: Instant) {
-        let due = match &mut task {
-            Task::Flight { flight, .. } => {
-                flight.receive(&self.shared);
-                if flight.processes().next().is_some() {
-                    flight.look_after_peers(&self.shared, now);
-                }
-                flight.handle_timeout(&self.shared, now);
-                flight.prepare_waiters();
-                flight.poll_timeout()
-            }
-            Task::Answer(answer) => deliver(&self.shared, answer, now),
-        };
-        match (due, task) {
-            (Some(due), task) => {
-                self.watch(id, &task);
+        flight.handle_timeout(&self.shared, now);
+        match flight.poll_timeout() {
+            Some(due) => {
+                self.watch(id, &flight);
                 self.timers.insert((due, id));
-                self.tasks.insert(id, Waiting { task, due });
+                self.tasks.insert(id, Task { flight, done, due });
             }
-            (None, Task::Flight { flight, done }) => {
+            None => {
                 let job = Job::Done { done, replies: flight.finish(&self.shared) };
                 match &self.workers {
                     Some(workers) => workers.push(job),
-                    None => job.run(),
+                    None => job.run(&self.shared.counters),
                 }
             }
-            (None, Task::Answer(_)) => {}
         }
     }
 
-    /// Takes a task out, with its timer and its descriptors.
-    fn remove(&mut self, id: u64) -> Option<Task> {
-        let Waiting { task, due } = self.tasks.remove(&id)?;
+    /// Takes an async request out, with its timer and its descriptors.
+    fn remove(&mut self, id: u64) -> Option<(Box<Flight>, Done)> {
+        let Task { flight, done, due } = self.tasks.remove(&id)?;
         self.timers.remove(&(due, id));
-        for (fd, _) in fds(&task) {
+        for (fd, _) in flight.socket().into_iter().chain(flight.processes()) {
             // It is not in the set if it could not be added.
             let _ = epoll::delete(&self.shared.epoll, fd);
         }
-        Some(task)
+        Some((flight, done))
     }
 
-    fn watch(&self, id: u64, task: &Task) {
-        for (fd, flags) in fds(task) {
+    fn watch(&self, id: u64, flight: &Flight) {
+        for (fd, flags) in flight.socket().into_iter().chain(flight.processes()) {
             let flags = match flags.contains(PollFlags::OUT) {
-                true if flags.contains(PollFlags::IN) => {
-                    epoll::EventFlags::IN | epoll::EventFlags::OUT
-                }
-                true => epoll::EventFlags::OUT,
+                true => epoll::EventFlags::IN | epoll::EventFlags::OUT,
                 false => epoll::EventFlags::IN,
             };
             let data = epoll::EventData::new_u64(FIRST_ID + id);
-            if let Err(error) = epoll::add(&self.shared.epoll, fd, data, flags) {
+            match epoll::add(&self.shared.epoll, fd, data, flags) {
+                // A process that was asked more than once has one pidfd.
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
                 // The deadline still ends it.
-                tracing::debug!(target: "rte_mp::request", %error, "cannot watch a descriptor");
+                Err(error) => {
+                    tracing::debug!(target: "rte_mp::request", %error, "cannot watch a descriptor");
+                }
             }
         }
     }
 
     fn handle_timeouts(&mut self, now: Instant) {
+        self.shared.retry_answers(now);
         while let Some(&(due, id)) = self.timers.first()
             && due <= now
         {
-            self.look_at(id, now);
+            self.look_at(id);
         }
         if let Some(follower) = &mut self.follower {
-            follower.handle_timeout(&self.shared, self.shared.epoll.as_fd(), MEMBERS, now);
+            follower.handle_timeout(&self.shared, MEMBERS, now);
             if follower.is_unheard() {
                 self.follower = None;
             }
@@ -360,17 +335,23 @@ impl Driver {
     }
 
     /// Ends everything that is open: callbacks are called, and requests that nobody will handle
-    /// any more are answered by an ignore.
+    /// any more are answered by an ignore. Leaves the group first if nobody did. Further calls do
+    /// nothing.
     pub(crate) fn wind_down(&mut self) {
-        self.read_mail();
+        self.shared.leave();
+        let inbox = self.shared.runtime.inbox();
+        for fd in [inbox, self.shared.wake().as_fd(), self.shared.left.as_fd()] {
+            // Nobody is to wait for them any more; they are out already in a further call.
+            let _ = epoll::delete(&self.shared.epoll, fd);
+        }
+        for command in self.shared.close_mailbox() {
+            if let Command::Drive { flight, done, .. } = command {
+                self.abandon(flight, done);
+            }
+        }
         for id in self.tasks.keys().copied().collect::<Vec<_>>() {
-            match self.remove(id) {
-                Some(Task::Flight { mut flight, done }) => {
-                    flight.abandon();
-                    Job::Done { done, replies: flight.finish(&self.shared) }.run();
-                }
-                Some(Task::Answer(_)) => self.shared.answer_settled(),
-                None => {}
+            if let Some((flight, done)) = self.remove(id) {
+                self.abandon(flight, done);
             }
         }
         self.follower = None;
@@ -378,6 +359,13 @@ impl Driver {
         self.workers = None;
         self.shared.actions.clear();
         while self.drain_inbox() {}
+        self.shared.drop_answers();
+    }
+
+    fn abandon(&self, mut flight: Box<Flight>, done: Done) {
+        flight.abandon();
+        let replies = flight.finish(&self.shared);
+        Job::Done { done, replies }.run(&self.shared.counters);
     }
 }
 
@@ -385,26 +373,4 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.wind_down();
     }
-}
-
-fn fds(task: &Task) -> Vec<(BorrowedFd<'_>, PollFlags)> {
-    match task {
-        Task::Flight { flight, .. } => flight.sockets().chain(flight.processes()).collect(),
-        Task::Answer(answer) => vec![(answer.waiter.as_fd(), PollFlags::OUT)],
-    }
-}
-
-/// Tries to send an answer that waits; gives the time until which to go on trying.
-fn deliver(shared: &Shared, answer: &mut WaitingAnswer, now: Instant) -> Option<Instant> {
-    let fds: Vec<_> = answer.fds.iter().map(OwnedFd::as_fd).collect();
-    let bytes = answer.encoded.as_bytes();
-    match socket::send_to(shared.runtime.inbox(), &answer.peer, bytes, &fds) {
-        Ok(()) => shared.counters.count_sent(answer.kind),
-        Err(error) if socket::is_full(&error) && now < answer.deadline => {
-            return Some(answer.deadline);
-        }
-        Err(_) => shared.counters.count_dropped(DropReason::Undelivered, answer.fds.len()),
-    }
-    shared.answer_settled();
-    None
 }

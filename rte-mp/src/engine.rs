@@ -17,7 +17,8 @@ use crate::workers::Workers;
 pub(crate) enum Engine {
     Thread {
         driver: Mutex<Option<JoinHandle<()>>>,
-        workers: Vec<ThreadId>,
+        /// The driver's thread and the workers.
+        own: Vec<ThreadId>,
     },
     Caller(Box<Mutex<Driver>>),
     #[cfg(feature = "tokio")]
@@ -31,13 +32,14 @@ impl Engine {
             0 => None,
             count => Some(Workers::start(shared, count)?),
         };
-        let workers = pool.iter().flat_map(Workers::thread_ids).collect();
+        let mut own: Vec<_> = pool.iter().flat_map(Workers::thread_ids).collect();
         let driver = Driver::new(Arc::clone(shared), pool)?;
         match drive {
             Drive::Thread => {
                 let thread =
                     thread::Builder::new().name("mp-msg".to_owned()).spawn(move || driver.run())?;
-                Ok(Self::Thread { driver: Mutex::new(Some(thread)), workers })
+                own.push(thread.thread().id());
+                Ok(Self::Thread { driver: Mutex::new(Some(thread)), own })
             }
             Drive::Caller => Ok(Self::Caller(Box::new(Mutex::new(driver)))),
             #[cfg(feature = "tokio")]
@@ -51,7 +53,11 @@ impl Engine {
     /// Gives the time at which [`Engine::process`] is due, if the caller drives.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match self {
-            Self::Caller(driver) => lock(driver).next_deadline(),
+            // Inside a handler it is busy, and there may be more to do when the handler returns.
+            Self::Caller(driver) => match driver.try_lock() {
+                Ok(driver) => driver.next_deadline(),
+                Err(_) => Some(Instant::now()),
+            },
             _ => None,
         }
     }
@@ -68,15 +74,15 @@ impl Engine {
     /// Has the driver wind down, once the group was left, and waits for it where that is possible.
     pub(crate) fn stop(&self) {
         match self {
-            Self::Thread { driver, workers } => {
-                let here = thread::current().id();
-                let driver = lock(driver).take();
+            Self::Thread { driver, own } => {
                 // Our own threads cannot wait for the driver: it waits for them.
-                if let Some(driver) = driver
-                    && driver.thread().id() != here
-                    && !workers.contains(&here)
-                {
-                    // It cannot have panicked: handlers are caught.
+                if own.contains(&thread::current().id()) {
+                    return;
+                }
+                // Whoever else leaves meanwhile waits for the lock.
+                let mut driver = lock(driver);
+                if let Some(driver) = driver.take() {
+                    // A panic in it has been told on stderr.
                     let _ = driver.join();
                 }
             }

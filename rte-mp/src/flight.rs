@@ -5,26 +5,34 @@
 //! death only if it has not answered within a millisecond, so that a quick answer costs nothing
 //! but itself.
 
+use std::collections::HashSet;
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rte_mp_proto::{Door, DropReason, Encoded, Exchange, Kind, PeerName, Received, dispatch};
+use rte_mp_proto::{
+    Door, DropReason, Encoded, Exchange, Flavor, Kind, PeerName, Received, dispatch,
+};
 use rustix::event::PollFlags;
+use rustix::io::Errno;
 
 use crate::error::RequestError;
 use crate::message::Message;
 use crate::replies::Replies;
-use crate::runtime::PrimaryError;
-use crate::runtime::liveness::{Liveness, MAX_PROBE_INTERVAL};
-use crate::shared::{GONE, Route, Shared, Target};
+use crate::route::{Route, Target};
+use crate::runtime::liveness::{Liveness, MAX_PROBE_INTERVAL, Owners};
+use crate::shared::Shared;
 use crate::time::deadline_after;
 use crate::transport::return_address::ReturnAddress;
 use crate::transport::socket;
 
 /// How long a peer may take before it is watched for its death.
 const UNWATCHED: Duration = Duration::from_millis(1);
+/// Until when it is tried again to find the process of a peer, in terms of the interval of looks.
+const UNSURE: Duration = Duration::from_millis(4);
+/// How long until full peers are tried again that are asked from one address.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// A request in flight: who was asked, and the socket that the answers come to.
 pub(crate) struct Flight {
@@ -34,12 +42,12 @@ pub(crate) struct Flight {
     encoded: Encoded,
     /// The request's descriptors, kept only while some peer has not got them.
     fds: Vec<OwnedFd>,
-    /// Sockets that poll as writable when a full peer has room.
-    waiters: Vec<OwnedFd>,
     /// When to look after the peers: first to begin to watch them, then to probe.
     next_look: Option<Instant>,
     /// How long after a look the next one is due, if there is one.
     look_interval: Duration,
+    /// When to try again to send to those whose queues are full.
+    next_send: Option<Instant>,
 }
 
 impl Flight {
@@ -50,26 +58,17 @@ impl Flight {
         message: &Message,
         timeout: Duration,
     ) -> Result<Self, RequestError> {
-        if shared.left.is_set() {
-            return Err(RequestError::Left { prefix: shared.runtime.directory.prefix.clone() });
-        }
-        let (count, max) = (message.fds().len(), shared.layout().fd_max());
-        if count > max {
-            return Err(RequestError::TooManyFds { count, max });
-        }
-        let route = shared.route(target).map_err(|source| RequestError::List {
-            directory: shared.runtime.directory.path.clone(),
-            source,
-        })?;
         let now = Instant::now();
+        let deadline = deadline_after(now, timeout);
+        let route = shared.begin(target, message, deadline)?;
         let mut flight = Self {
-            exchange: Exchange::new(*message.name(), deadline_after(now, timeout)),
+            exchange: Exchange::new(*message.name(), deadline),
             address: None,
             encoded: message.datagram(Kind::Request).encode(shared.layout()),
             fds: Vec::new(),
-            waiters: Vec::new(),
             next_look: Some(now + UNWATCHED),
             look_interval: UNWATCHED,
+            next_send: None,
         };
         let fds = message.borrowed_fds();
         match route {
@@ -77,7 +76,7 @@ impl Flight {
             Route::Secondaries(peers) => flight.ask_all(shared, &peers, &fds)?,
         }
         if flight.exchange.poll_transmit().is_some() {
-            flight.keep_fds(&fds).map_err(|source| return_address(shared, source))?;
+            flight.wait_for_room(&fds, now);
         }
         Ok(flight)
     }
@@ -93,7 +92,11 @@ impl Flight {
         if self.exchange.ask(peer).is_err() {
             return Ok(());
         }
-        while let Some(address) = shared.pool.take_idle(Some(peer)) {
+        while let Some(mut address) = shared.pool.take_idle(Some(peer)) {
+            // A DPDK handler can answer twice; a second answer must not be taken for the next one.
+            if shared.runtime.flavor != Flavor::Native && address.has_mail() {
+                continue;
+            }
             let sent = address.send(&peer, self.encoded.as_bytes(), fds);
             if !sent.as_ref().is_err_and(socket::is_absent) {
                 self.address = Some(address);
@@ -102,17 +105,14 @@ impl Flight {
             }
             shared.pool.forget(&peer);
         }
+        // Connected first and checked then: a new primary says that it is not ready before it binds.
+        let address = match shared.pool.bind(Some(peer)) {
+            Err(error) => return Err(unreachable(shared, peer, error)),
+            Ok(address) => address,
+        };
         if peer == shared.runtime.primary_name() {
-            let prefix = || shared.runtime.directory.prefix.clone();
-            shared.runtime.check_primary().map_err(|error| match error {
-                PrimaryError::Gone => {
-                    RequestError::NoPrimary { prefix: prefix(), errno: GONE.raw_os_error() }
-                }
-                PrimaryError::Another => RequestError::OtherPrimary { prefix: prefix() },
-            })?;
+            shared.check_primary()?;
         }
-        let address =
-            shared.pool.bind(Some(peer)).map_err(|error| unreachable(shared, peer, error))?;
         let sent = address.send(&peer, self.encoded.as_bytes(), fds);
         self.address = Some(address);
         match sent {
@@ -163,45 +163,59 @@ impl Flight {
             }
             Err(error) if socket::is_full(&error) => {}
             Err(error) => {
-                let errno = error.raw_os_error().unwrap_or(GONE.raw_os_error());
+                let errno = errno_of(&error);
                 self.exchange.handle_unsendable(peer, errno);
             }
         }
     }
 
-    fn keep_fds(&mut self, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.fds = fds.iter().map(|fd| fd.try_clone_to_owned()).collect::<io::Result<_>>()?;
-        Ok(())
+    /// Keeps what those still need who had no room, and sees to another try.
+    fn wait_for_room(&mut self, fds: &[BorrowedFd<'_>], now: Instant) {
+        match fds.iter().map(|fd| fd.try_clone_to_owned()).collect() {
+            Ok(fds) => {
+                self.fds = fds;
+                self.next_send = self.retry_at(now);
+            }
+            Err(error) => {
+                let errno = errno_of(&error);
+                for peer in self.exchange.unsent().collect::<Vec<_>>() {
+                    self.exchange.handle_unsendable(&peer, errno);
+                }
+            }
+        }
+    }
+
+    /// Says when to try again to send. A connected address tells itself when there is room.
+    fn retry_at(&self, now: Instant) -> Option<Instant> {
+        let told = self.address.as_ref().is_some_and(ReturnAddress::is_connected);
+        (!told && self.exchange.poll_transmit().is_some()).then(|| now + RETRY)
     }
 
     pub(crate) fn is_complete(&self) -> bool {
         self.exchange.is_complete()
     }
 
-    /// Takes in what has come, and sends what can be sent now. Does not block.
-    pub(crate) fn receive(&mut self, shared: &Shared) {
-        if let Some(address) = &mut self.address {
-            let (socket, batch) = address.receiver();
-            if let Ok(slots) = batch.receive(socket) {
-                for slot in slots {
-                    let fds = mem::take(&mut slot.fds);
-                    let received = Received {
-                        bytes: slot.bytes(),
-                        truncated: slot.truncated,
-                        from: slot.from,
-                        uid: slot.credentials.map(|credentials| credentials.uid),
-                        fd_count: fds.len(),
-                    };
-                    take_answer(shared, &mut self.exchange, received, fds);
-                }
-            }
+    /// Takes in what has come first, and tells whether there was anything. Does not block.
+    pub(crate) fn receive(&mut self, shared: &Shared) -> bool {
+        let Some(address) = &mut self.address else { return false };
+        let (socket, batch) = address.receiver();
+        let Ok(slots) = batch.receive(socket) else { return false };
+        let mut strays = false;
+        for slot in slots {
+            let fds = mem::take(&mut slot.fds);
+            strays |= !take_answer(shared, &mut self.exchange, slot.received(fds.len()), fds);
         }
-        if self.exchange.poll_transmit().is_some() {
-            self.send_unsent(shared);
+        if strays {
+            address.spoil();
         }
+        true
     }
 
-    fn send_unsent(&mut self, shared: &Shared) {
+    /// Sends to those who had no room before, as far as they have it now.
+    pub(crate) fn send_unsent(&mut self, shared: &Shared, now: Instant) {
+        if self.exchange.poll_transmit().is_none() {
+            return;
+        }
         let Some(address) = self.address.take() else { return };
         let fds = mem::take(&mut self.fds);
         let borrowed: Vec<_> = fds.iter().map(OwnedFd::as_fd).collect();
@@ -215,16 +229,21 @@ impl Flight {
             self.fds = fds;
         }
         self.address = Some(address);
+        self.next_send = self.retry_at(now);
     }
 
     /// Gives the time at which [`Flight::handle_timeout`] is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.exchange.poll_timeout()?;
-        Some(self.next_look.map_or(deadline, |look| look.min(deadline)))
+        [self.next_look, self.next_send].into_iter().flatten().chain([deadline]).min()
     }
 
-    /// Looks after the peers when it is time, and gives up on the silent ones at the deadline.
+    /// Does what it is time for: tries full peers again, looks after the silent ones, and gives up
+    /// on them at the deadline.
     pub(crate) fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
+        if self.next_send.is_some_and(|send| send <= now) {
+            self.send_unsent(shared, now);
+        }
         if self.next_look.is_some_and(|look| look <= now) {
             self.look_after_peers(shared, now);
         }
@@ -232,37 +251,44 @@ impl Flight {
     }
 
     /// Finds who of those that are waited for is dead, and how the death of the others is noticed.
+    /// What somebody sent before his death counts.
     pub(crate) fn look_after_peers(&mut self, shared: &Shared, now: Instant) {
         let Some(address) = &mut self.address else { return };
-        let waited_for: Vec<_> = self.exchange.awaited().chain(self.exchange.unsent()).collect();
+        let waited_for: HashSet<_> =
+            self.exchange.awaited().chain(self.exchange.unsent()).collect();
         address.liveness.retain(|peer, _| waited_for.contains(peer));
+        let mut owners = Owners::default();
+        let mut dead = Vec::new();
         self.next_look = None;
         for peer in waited_for {
-            let liveness = address.liveness.entry(peer).or_insert(Liveness::Probe);
-            if liveness.pidfd().is_none() {
-                *liveness = Liveness::of(&peer, shared.runtime.claimed_pid(&peer));
+            let known = address.liveness.get(&peer);
+            // A process that has just begun or is ending owns nothing yet, or any more.
+            if known.is_none_or(|l| l.pidfd().is_none() && self.look_interval <= UNSURE) {
+                let pid = shared.runtime.claimed_pid(&peer);
+                address.liveness.insert(peer, Liveness::of(&peer, pid, &mut owners));
             }
-            if liveness.is_dead(&peer) {
-                self.exchange.handle_peer_died(&peer);
-            } else if liveness.pidfd().is_none() {
-                self.next_look = Some(now + self.look_interval);
+            match address.liveness.get(&peer) {
+                Some(liveness) if liveness.is_dead(&peer) => dead.push(peer),
+                Some(Liveness::Process(_)) => {}
+                Some(Liveness::Probe) | None => self.next_look = Some(now + self.look_interval),
             }
         }
-        // Often at first: a process that is ending owns nothing any more, and refuses soon.
+        // Often at first: a process that is ending refuses soon.
         self.look_interval = (self.look_interval * 2).min(MAX_PROBE_INTERVAL);
+        if !dead.is_empty() {
+            while self.receive(shared) {}
+        }
+        for peer in dead {
+            self.exchange.handle_peer_died(&peer);
+        }
     }
 
-    /// Lists the sockets that are to be waited for, and what for.
-    pub(crate) fn sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        let blocked = self.exchange.poll_transmit().is_some();
-        let address = self.address.iter().map(move |address| {
-            let flags = match blocked && address.is_connected() {
-                true => PollFlags::IN | PollFlags::OUT,
-                false => PollFlags::IN,
-            };
-            (address.as_fd(), flags)
-        });
-        address.chain(self.waiters.iter().map(|waiter| (waiter.as_fd(), PollFlags::OUT)))
+    /// Gives the socket that is to be waited for, and what for.
+    pub(crate) fn socket(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        let address = self.address.as_ref()?;
+        let blocked = address.is_connected() && self.exchange.poll_transmit().is_some();
+        let flags = if blocked { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        Some((address.as_fd(), flags))
     }
 
     /// Lists the processes that are watched: each polls as readable when it has ended, and then
@@ -270,18 +296,6 @@ impl Flight {
     pub(crate) fn processes(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let liveness = self.address.iter().flat_map(|address| address.liveness.values());
         liveness.filter_map(Liveness::pidfd).map(|pidfd| (pidfd, PollFlags::IN))
-    }
-
-    /// Makes what tells when a full peer has room; an address that asks one peer tells it itself.
-    pub(crate) fn prepare_waiters(&mut self) {
-        self.waiters.clear();
-        if self.exchange.poll_transmit().is_some()
-            && self.address.as_ref().is_some_and(|address| !address.is_connected())
-        {
-            // A peer without waiter is dead or full for good; the deadline ends it.
-            self.waiters
-                .extend(self.exchange.unsent().filter_map(|peer| socket::waiter(&peer).ok()));
-        }
     }
 
     /// Gives up on everybody who is silent.
@@ -294,7 +308,7 @@ impl Flight {
     pub(crate) fn finish(self, shared: &Shared) -> Replies {
         if let Some(mut address) = self.address
             && self.exchange.is_clean()
-            && !shared.left.is_set()
+            && !address.is_spoiled()
         {
             address.liveness.retain(|_, liveness| liveness.pidfd().is_some());
             shared.pool.put_back(address);
@@ -308,32 +322,39 @@ impl Flight {
     }
 }
 
-/// Gives an answer to its exchange, or drops it together with its descriptors.
+/// Gives an answer to its exchange, or drops it together with its descriptors; says whether
+/// somebody waited for it.
 fn take_answer(
     shared: &Shared,
     exchange: &mut Exchange<Message>,
     received: Received<'_>,
     fds: Vec<OwnedFd>,
-) {
+) -> bool {
     let fd_count = fds.len();
-    let taken =
-        dispatch(received, Door::ReturnAddress, |user| shared.trusts(user)).and_then(|arrival| {
-            let datagram = arrival.datagram;
-            shared.counters.count_received(datagram.kind);
-            match datagram.kind {
-                Kind::Ignore => exchange.handle_ignore(&arrival.from, &datagram.name).is_ok(),
-                Kind::Reply | Kind::Message | Kind::Request => {
-                    let reply = Message::from_parts(datagram.name, datagram.param, fds);
-                    exchange.handle_reply(&arrival.from, &datagram.name, reply).is_ok()
-                }
+    let take = || {
+        let arrival = dispatch(received, Door::ReturnAddress, |user| shared.trusts(user))?;
+        let datagram = arrival.datagram;
+        shared.counters.count_received(datagram.kind);
+        let taken = match datagram.kind {
+            Kind::Ignore => exchange.handle_ignore(&arrival.from, &datagram.name).is_ok(),
+            Kind::Reply | Kind::Message | Kind::Request => {
+                let reply = Message::from_parts(datagram.name, datagram.param, fds);
+                exchange.handle_reply(&arrival.from, &datagram.name, reply).is_ok()
             }
-            .then_some(())
-            .ok_or(DropReason::StrayAnswer)
-        });
-    if let Err(reason) = taken {
-        tracing::debug!(target: "rte_mp::wire", ?reason, from = ?received.from, "dropped an answer");
-        shared.counters.count_dropped(reason, fd_count);
-    }
+        };
+        if taken { Ok(()) } else { Err(DropReason::StrayAnswer) }
+    };
+    take()
+        .inspect_err(|&reason| {
+            let from = received.from;
+            tracing::debug!(target: "rte_mp::wire", ?reason, ?from, "dropped an answer");
+            shared.counters.count_dropped(reason, fd_count);
+        })
+        .is_ok()
+}
+
+fn errno_of(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or_else(|| Errno::IO.raw_os_error())
 }
 
 fn return_address(shared: &Shared, source: io::Error) -> RequestError {
@@ -347,7 +368,7 @@ fn unreachable(shared: &Shared, peer: PeerName, error: io::Error) -> RequestErro
     }
     let errno = socket::absent_errno(&error);
     if peer == shared.runtime.primary_name() {
-        RequestError::NoPrimary { prefix: shared.runtime.directory.prefix.clone(), errno }
+        RequestError::NoPrimary { prefix: shared.prefix(), errno }
     } else {
         RequestError::NoPeer { peer, errno }
     }

@@ -7,34 +7,43 @@ use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-use rte_mp_proto::{Event, Member, Members, PeerName};
+use rte_mp_proto::{Event, Member, Members, PeerName, path};
 use rustix::event::epoll;
 use rustix::fs::inotify;
 
-use crate::runtime::liveness::Liveness;
+use crate::runtime::liveness::{Liveness, Owners};
 use crate::shared::Shared;
 
 /// How often members are probed whose process is not known.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// How soon a listing is tried again while somebody joins.
-const RETRY: Duration = Duration::from_millis(1);
+/// How soon a listing is tried again while somebody joins, and how long that grows.
+const FIRST_RETRY: Duration = Duration::from_millis(1);
+/// How much news waits for a reader before he loses the rest.
+const MAX_NEWS: usize = 16 * 1024;
 
-pub(crate) type Subscriber = Sender<Event>;
+pub(crate) type Subscriber = SyncSender<Event>;
 
 /// The news of a group: who joins and who leaves. Begins with those who are there.
 ///
-/// Ends when the group is left.
+/// Ends when the group is left. At most 16384 pieces of news wait for their reader; for one who
+/// lets more come together the news ends, too.
+///
+/// The driver makes the news: in a group that is driven by the caller, [`Events::recv`] on the
+/// thread that drives would wait for ever.
 #[derive(Debug)]
+#[must_use = "news that nobody reads ends"]
 pub struct Events {
     receiver: Receiver<Event>,
 }
 
 impl Events {
-    pub(crate) fn new(receiver: Receiver<Event>) -> Self {
-        Self { receiver }
+    pub(crate) fn channel() -> (Subscriber, Self) {
+        let (sender, receiver) = sync_channel(MAX_NEWS);
+        (sender, Self { receiver })
     }
 
     /// Waits for the next piece of news; `None` once the group is left.
@@ -75,10 +84,12 @@ pub(crate) struct Follower {
     watched: HashMap<(PeerName, u64), Liveness>,
     subscribers: Vec<Subscriber>,
     next_listing: Option<Instant>,
+    retry: Duration,
 }
 
 impl Follower {
-    pub(crate) fn start(shared: &Shared, epoll: BorrowedFd<'_>, token: u64) -> io::Result<Self> {
+    /// Begins to watch the directory; nothing is listed yet.
+    pub(crate) fn new(directory: &Path) -> io::Result<Self> {
         let inotify =
             inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
         let changes = inotify::WatchFlags::CREATE
@@ -86,24 +97,28 @@ impl Follower {
             | inotify::WatchFlags::MOVED_TO
             | inotify::WatchFlags::MOVED_FROM
             | inotify::WatchFlags::ONLYDIR;
-        inotify::add_watch(&inotify, &shared.runtime.directory.path, changes)?;
-        watch(epoll, inotify.as_fd(), token)?;
+        inotify::add_watch(&inotify, directory, changes)?;
         Ok(Self {
             inotify,
             members: Members::default(),
             watched: HashMap::new(),
             subscribers: Vec::new(),
             next_listing: None,
+            retry: FIRST_RETRY,
         })
+    }
+
+    /// Has `epoll` tell when there is news.
+    pub(crate) fn watch(&self, epoll: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        watch(epoll, self.inotify.as_fd(), token)
     }
 
     /// Adds somebody who listens, and tells him who is there.
     pub(crate) fn add(&mut self, subscriber: Subscriber) {
-        for member in self.members.iter() {
-            // Nobody listens any more; the next piece of news finds that out.
-            let _ = subscriber.send(member.joined());
+        let told = self.members.iter().all(|member| subscriber.try_send(member.joined()).is_ok());
+        if told {
+            self.subscribers.push(subscriber);
         }
-        self.subscribers.push(subscriber);
     }
 
     /// Tells whether nobody listens any more.
@@ -115,32 +130,41 @@ impl Follower {
         self.next_listing
     }
 
-    pub(crate) fn handle_timeout(
-        &mut self,
-        shared: &Shared,
-        epoll: BorrowedFd<'_>,
-        token: u64,
-        now: Instant,
-    ) {
+    pub(crate) fn handle_timeout(&mut self, shared: &Shared, token: u64, now: Instant) {
         if self.next_listing.is_some_and(|due| due <= now) {
-            self.handle_readable(shared, epoll, token);
+            self.update(shared, token, now);
+        }
+    }
+
+    /// Lists the members anew if a member's socket has come or gone, or a member has ended.
+    pub(crate) fn handle_readable(&mut self, shared: &Shared, token: u64, now: Instant) {
+        let somebody_ended =
+            self.watched.iter().any(|((name, _), l)| l.pidfd().is_some() && l.is_dead(name));
+        if self.read_notices() || somebody_ended {
+            self.update(shared, token, now);
         }
     }
 
     /// Lists the members anew, and tells what has changed.
-    pub(crate) fn handle_readable(&mut self, shared: &Shared, epoll: BorrowedFd<'_>, token: u64) {
-        self.drain();
-        let now = Instant::now();
-        let Ok(mut alive) = shared.runtime.list_members(Duration::ZERO) else {
-            self.next_listing = Some(now + RETRY);
-            return;
+    pub(crate) fn update(&mut self, shared: &Shared, token: u64, now: Instant) {
+        let epoll = shared.epoll.as_fd();
+        let mut alive = match shared.runtime.list_members(Duration::ZERO) {
+            Ok(alive) => alive,
+            Err(error) => {
+                tracing::debug!(target: "rte_mp::members", %error, "cannot list the members");
+                self.next_listing = Some(now + self.retry);
+                self.retry = (self.retry * 2).min(PROBE_INTERVAL);
+                return;
+            }
         };
+        self.retry = FIRST_RETRY;
         // Closing a pidfd takes it out of the epoll set.
         self.watched.retain(|key, _| alive.iter().any(|member| key_of(member) == *key));
+        let mut owners = Owners::default();
         let mut all_known = true;
         alive.retain(|member| {
             let liveness = self.watched.entry(key_of(member)).or_insert_with(|| {
-                let liveness = Liveness::of(&member.name, member.pid);
+                let liveness = Liveness::of(&member.name, member.pid, &mut owners);
                 match liveness.pidfd().map(|pidfd| watch(epoll, pidfd, token)) {
                     Some(Err(_)) => Liveness::Probe,
                     Some(Ok(())) | None => liveness,
@@ -158,14 +182,23 @@ impl Follower {
         self.members.handle_listing(&alive);
         self.next_listing = (!all_known).then(|| now + PROBE_INTERVAL);
         while let Some(event) = self.members.poll_event() {
-            self.subscribers.retain(|subscriber| subscriber.send(event).is_ok());
+            self.subscribers.retain(|subscriber| subscriber.try_send(event).is_ok());
         }
     }
 
-    /// Reads the notices away: they say only that something has changed.
-    fn drain(&self) {
+    /// Reads what has changed in the directory, and tells whether it concerns a member.
+    fn read_notices(&self) -> bool {
         let mut space = [MaybeUninit::uninit(); 4096];
-        while rustix::io::read(&self.inotify, &mut space).is_ok_and(|(read, _)| !read.is_empty()) {}
+        let mut notices = inotify::Reader::new(&self.inotify, &mut space);
+        let mut concerned = false;
+        while let Ok(notice) = notices.next() {
+            let file = notice.file_name().map(|name| name.to_bytes());
+            // Without a name it is about the directory itself, or notices were lost.
+            concerned |= file.is_none_or(|file| {
+                path::is_secondary_socket(file) || file == path::PRIMARY_SOCKET.as_bytes()
+            });
+        }
+        concerned
     }
 }
 
@@ -174,5 +207,9 @@ fn key_of(member: &Member) -> (PeerName, u64) {
 }
 
 fn watch(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-    Ok(epoll::add(epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?)
+    match epoll::add(epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN) {
+        // A process that joined more than once has one pidfd.
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -1,5 +1,6 @@
 //! The outcome of a request as a future, for any executor.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,8 @@ use crate::error::RequestError;
 use crate::message::Message;
 use crate::replies::Replies;
 use crate::request::request_async;
-use crate::shared::{Shared, Target};
+use crate::route::Target;
+use crate::shared::Shared;
 use crate::sync::lock;
 
 /// The outcome of a request, once it is there: a future for any executor.
@@ -63,6 +65,12 @@ impl ReplyFuture {
     }
 }
 
+impl fmt::Debug for ReplyFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyFuture").finish_non_exhaustive()
+    }
+}
+
 impl Future for ReplyFuture {
     type Output = Result<Replies, RequestError>;
 
@@ -89,7 +97,8 @@ impl Future for ReplyFuture {
 impl Drop for ReplyFuture {
     fn drop(&mut self) {
         if let FutureState::Pending { id, .. } = &self.state {
-            self.shared.post(Command::Cancel { id: *id });
+            // A driver that has ended has given it up already.
+            let _ = self.shared.post(Command::Cancel { id: *id });
         }
     }
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::mpsc::channel;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role};
+use rustix::io::Errno;
 
 use crate::action::{HandlerResult, Request};
 use crate::args::EalArgs;
@@ -19,13 +19,15 @@ use crate::engine::Engine;
 use crate::error::{
     DisableError, JoinError, MembersError, RegisterError, RequestError, SendError, StartError,
 };
-use crate::follow::Events;
+use crate::follow::{Events, Follower};
 use crate::future::ReplyFuture;
 use crate::message::Message;
 use crate::replies::Replies;
 use crate::request;
+use crate::route::Target;
 use crate::runtime::Runtime;
-use crate::shared::{Settings, Shared, Target};
+use crate::send;
+use crate::shared::{Settings, Shared};
 use crate::stats::Stats;
 use crate::to::To;
 
@@ -166,8 +168,8 @@ impl Group {
     /// Sends a one-way message: a secondary's goes to the primary, the primary's to all
     /// secondaries. Success means that it is in their queues, not that a handler ran.
     ///
-    /// Blocks only while a queue is full, for at most the send timeout; a full peer does not delay
-    /// the others.
+    /// Blocks only while a queue is full, and for a primary while somebody joins, for at most the
+    /// send timeout; a full peer does not delay the others.
     ///
     /// # Errors
     /// [`SendError`]. Of a broadcast, [`SendError::Undelivered`] names those that did not get it;
@@ -175,7 +177,7 @@ impl Group {
     ///
     /// DPDK 25.11: `rte_mp_sendmsg`. Differs from DPDK: it never blocks for ever.
     pub fn send(&self, message: &Message) -> Result<(), SendError> {
-        self.shared().send(Target::Default, message)
+        send::send(self.shared(), Target::Default, message)
     }
 
     /// Asks every peer at once and waits for all replies: a secondary asks the primary, the primary
@@ -200,10 +202,9 @@ impl Group {
     }
 
     /// Asks as [`Group::request`] does, and has `done` called exactly once with the outcome, also if
-    /// there is nobody to ask. Does not block.
+    /// there is nobody to ask. Does not block, but for a primary while somebody joins.
     ///
-    /// `done` runs on the driver or a worker, never before this returns an error, and never if it
-    /// does.
+    /// `done` runs on the driver or a worker; it is dropped uncalled if this returns an error.
     ///
     /// # Errors
     /// [`RequestError`] if nobody could be asked.
@@ -246,15 +247,18 @@ impl Group {
 
     /// Follows who joins and leaves. The news begins with those who are there.
     ///
+    /// It is the driver that follows; see [`Events`] for how much news waits for its reader.
+    ///
     /// # Errors
-    /// [`MembersError`] if the group was left.
+    /// [`MembersError`] if the directory cannot be watched, or the group was left.
     pub fn events(&self) -> Result<Events, MembersError> {
-        if self.shared().left.is_set() {
-            return Err(self.members_error("follow", rustix::io::Errno::SHUTDOWN.into()));
+        let follower = Follower::new(self.runtime_dir())
+            .map_err(|source| self.members_error("follow", source))?;
+        let (subscriber, events) = Events::channel();
+        match self.shared().post(Command::Follow(Box::new(follower), subscriber)) {
+            Ok(()) => Ok(events),
+            Err(_) => Err(self.members_error("follow", Errno::SHUTDOWN.into())),
         }
-        let (sender, receiver) = channel();
-        self.shared().post(Command::Follow(sender));
-        Ok(Events::new(receiver))
     }
 
     fn members_error(&self, action: &'static str, source: io::Error) -> MembersError {
@@ -322,7 +326,8 @@ impl Group {
     /// Leaves the group for all handles: removes what we made, answers what is queued by ignores,
     /// ends our own requests, and waits until the running handler has returned.
     ///
-    /// Called inside a handler, it does not wait for that one.
+    /// Called inside a handler, it does not wait for that one. In a process that was forked off, it
+    /// changes nothing of the group: what was joined before the fork belongs to the parent.
     pub fn leave(self) {
         self.membership.leave();
     }
@@ -358,8 +363,11 @@ impl AsFd for Group {
 
 impl Membership {
     fn leave(&self) {
-        self.shared.leave();
-        self.engine.stop();
+        // A process that was forked off has no thread to wait for, and nothing to remove.
+        if self.shared.runtime.is_ours() {
+            self.shared.leave();
+            self.engine.stop();
+        }
     }
 }
 

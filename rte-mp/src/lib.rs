@@ -11,6 +11,7 @@
 //! differs from DPDK's own IPC.
 
 mod action;
+mod answers;
 mod args;
 mod builder;
 mod driver;
@@ -23,7 +24,9 @@ mod group;
 mod message;
 mod replies;
 mod request;
+mod route;
 mod runtime;
+mod send;
 mod shared;
 mod stats;
 mod sync;

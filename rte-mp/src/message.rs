@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rte_mp_proto::{ActionName, Datagram, Kind, Layout, Param};
@@ -134,6 +135,15 @@ impl Message {
     /// Takes the descriptors out.
     pub fn take_fds(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.fds)
+    }
+
+    /// Copies the message, and duplicates its descriptors.
+    ///
+    /// # Errors
+    /// The kernel's, if descriptors have run out.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let fds = self.fds.iter().map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
+        Ok(Self::from_parts(self.name, self.param, fds))
     }
 
     pub(crate) fn from_parts(name: ActionName, param: Param, fds: Vec<OwnedFd>) -> Self {

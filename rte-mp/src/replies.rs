@@ -10,6 +10,7 @@ pub type PeerReply = Asked<Message>;
 
 /// What became of a request: each peer that was asked, with its outcome.
 #[derive(Debug)]
+#[must_use = "the replies, or why there are none, are in it"]
 pub struct Replies {
     action: ActionName,
     peers: Vec<PeerReply>,
@@ -34,6 +35,16 @@ impl Replies {
     /// Counts the peers that replied (`nb_received`).
     pub fn received(&self) -> usize {
         self.messages().count()
+    }
+
+    /// Counts all peers that were to be asked.
+    pub fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Tells whether there was nobody to ask.
+    pub fn is_empty(&self) -> bool {
+        self.peers.is_empty()
     }
 
     /// Lists all peers that were asked, in the order of asking.

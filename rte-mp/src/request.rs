@@ -15,7 +15,8 @@ use crate::error::RequestError;
 use crate::flight::Flight;
 use crate::message::Message;
 use crate::replies::Replies;
-use crate::shared::{Shared, Target};
+use crate::route::Target;
+use crate::shared::Shared;
 use crate::time::{DEFAULT_TIMEOUT, timespec_until};
 use crate::transport::spin::Spin;
 
@@ -44,13 +45,13 @@ pub(crate) fn request(
         }
         if let Err(source) = block(&mut flight, shared) {
             flight.abandon();
-            flight.finish(shared);
+            drop(flight.finish(shared));
             return Err(RequestError::Wait { source });
         }
         if shared.left.is_set() {
             flight.abandon();
-            flight.finish(shared);
-            return Err(RequestError::Left { prefix: shared.runtime.directory.prefix.clone() });
+            drop(flight.finish(shared));
+            return Err(RequestError::Left { prefix: shared.prefix() });
         }
     }
     Ok(flight.finish(shared))
@@ -67,8 +68,11 @@ pub(crate) fn request_async(
     let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
     let flight = Flight::launch(shared, target, message, timeout)?;
     let id = shared.next_id();
-    shared.post(Command::Drive { id, flight: Box::new(flight), done });
-    Ok(id)
+    match shared.post(Command::Drive { id, flight: Box::new(flight), done }) {
+        Ok(()) => Ok(id),
+        // The callback is dropped uncalled, as with every error.
+        Err(_) => Err(RequestError::Left { prefix: shared.prefix() }),
+    }
 }
 
 /// Blocks until something may have happened: an answer, room in a full queue, a death, the time to
@@ -78,20 +82,21 @@ fn block(flight: &mut Flight, shared: &Shared) -> io::Result<()> {
     let Some(timeout) = flight.poll_timeout().and_then(|due| timespec_until(due, now)) else {
         return Ok(());
     };
-    flight.prepare_waiters();
     let poll_fd = |(fd, flags)| PollFd::from_borrowed_fd(fd, flags);
     let mut fds = vec![PollFd::new(&shared.left, PollFlags::IN)];
-    fds.extend(flight.sockets().map(poll_fd));
+    fds.extend(flight.socket().map(poll_fd));
     let sockets = fds.len();
     fds.extend(flight.processes().map(poll_fd));
     match poll(&mut fds, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
+    let has_room = fds[..sockets].iter().any(|fd| fd.revents().contains(PollFlags::OUT));
     let somebody_ended = fds[sockets..].iter().any(|fd| !fd.revents().is_empty());
+    if has_room {
+        flight.send_unsent(shared, Instant::now());
+    }
     if somebody_ended {
-        // What it sent before it ended counts.
-        flight.receive(shared);
         flight.look_after_peers(shared, Instant::now());
     }
     Ok(())

@@ -18,7 +18,7 @@ pub struct Stats {
     pub dropped: ByReason,
     /// What became of each peer that a request of ours was for.
     pub requests: ByOutcome,
-    /// Handlers that panicked.
+    /// Handlers and callbacks that panicked.
     pub panics: u64,
     /// Descriptors that were closed unseen, with the datagram that was dropped.
     pub closed_fds: u64,

@@ -8,10 +8,12 @@ use crate::group::Group;
 use crate::message::Message;
 use crate::replies::Replies;
 use crate::request;
-use crate::shared::Target;
+use crate::route::Target;
+use crate::send;
 
 /// One member that is talked to; made by [`Group::to`].
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
+#[must_use = "it does nothing by itself"]
 pub struct To<'a> {
     pub(crate) group: &'a Group,
     pub(crate) target: Target,
@@ -23,7 +25,7 @@ impl To<'_> {
     /// # Errors
     /// [`SendError`].
     pub fn send(&self, message: &Message) -> Result<(), SendError> {
-        self.group.shared().send(self.target, message)
+        send::send(self.group.shared(), self.target, message)
     }
 
     /// Asks it and waits for the reply; see [`Group::request`].

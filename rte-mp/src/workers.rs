@@ -4,14 +4,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 
-use crate::action::Call;
+use crate::action::{Call, survives};
 use crate::driver::Done;
 use crate::replies::Replies;
 use crate::shared::Shared;
+use crate::stats::Counters;
 use crate::sync::lock;
 
 /// How many jobs may wait before no more are taken in.
@@ -26,12 +26,13 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    /// Runs it. A panic ends the job and nothing else.
-    pub(crate) fn run(self) {
+    /// Runs it. A panic ends the job and nothing else, and is counted.
+    pub(crate) fn run(self, counters: &Counters) {
         match self {
             Self::Call(call) => call.run(),
             Self::Done { done, replies } => {
-                if catch_unwind(AssertUnwindSafe(|| done(replies))).is_err() {
+                if !survives(|| done(replies)) {
+                    counters.count_panic();
                     tracing::debug!(target: "rte_mp::request", "a callback panicked");
                 }
             }
@@ -99,7 +100,7 @@ impl Queue {
                     if has_room_again {
                         self.shared.wake().set();
                     }
-                    job.run();
+                    job.run(&self.shared.counters);
                     state = lock(&self.state);
                 }
                 None if state.closed => return,

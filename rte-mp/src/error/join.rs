@@ -132,6 +132,9 @@ pub enum JoinError {
         /// What would be right.
         wanted: &'static str,
     },
+    /// The group is to be driven by tokio, and no runtime is entered (`EINVAL`).
+    #[error("a group that tokio drives can only be joined inside a tokio runtime")]
+    NoTokioRuntime,
     /// The system refused (its own errno).
     #[error("cannot {action} {}", .path.display())]
     Io {
@@ -161,7 +164,7 @@ impl JoinError {
     /// Gives the errno that says the same to C.
     pub fn errno(&self) -> i32 {
         let errno = match self {
-            Self::Prefix { .. } | Self::Environment { .. } => Errno::INVAL,
+            Self::Prefix { .. } | Self::Environment { .. } | Self::NoTokioRuntime => Errno::INVAL,
             Self::SocketPath { .. } => Errno::NAMETOOLONG,
             Self::DirectoryOwner { .. } | Self::DirectoryOpen { .. } => Errno::PERM,
             Self::DirectoryLocked { .. } | Self::NotReady { .. } => Errno::TIMEDOUT,

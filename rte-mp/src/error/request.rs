@@ -36,6 +36,13 @@ pub enum RequestError {
         /// How it was noticed.
         errno: i32,
     },
+    /// What was named is no member of this group: a return address, or of another group
+    /// (`EINVAL`).
+    #[error("{peer} is no member of this group; the names of members are in its list of members")]
+    NotAMember {
+        /// What was named.
+        peer: PeerName,
+    },
     /// No socket for the replies could be bound (the kernel's own errno).
     #[error("cannot bind a return address in {}", .directory.display())]
     ReturnAddress {
@@ -78,6 +85,7 @@ impl RequestError {
         match self {
             Self::TooManyFds { .. } => Errno::TOOBIG.raw_os_error(),
             Self::NoPrimary { errno, .. } | Self::NoPeer { errno, .. } => *errno,
+            Self::NotAMember { .. } => Errno::INVAL.raw_os_error(),
             Self::OtherPrimary { .. } => Errno::PROTO.raw_os_error(),
             Self::ReturnAddress { source, .. }
             | Self::List { source, .. }

@@ -34,6 +34,21 @@ pub enum SendError {
         /// The prefix.
         prefix: String,
     },
+    /// The peer that was named does not run (`ENOENT` or `ECONNREFUSED`).
+    #[error("{peer} is not running")]
+    NoPeer {
+        /// Who was named.
+        peer: PeerName,
+        /// How it was noticed.
+        errno: i32,
+    },
+    /// What was named is no member of this group: a return address, or of another group
+    /// (`EINVAL`).
+    #[error("{peer} is no member of this group; the names of members are in its list of members")]
+    NotAMember {
+        /// What was named.
+        peer: PeerName,
+    },
     /// The directory could not be listed (the kernel's errno).
     #[error("cannot list the members in {}", .directory.display())]
     List {
@@ -61,7 +76,8 @@ impl SendError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::TooManyFds { .. } => Errno::TOOBIG.raw_os_error(),
-            Self::NoPrimary { errno, .. } => *errno,
+            Self::NoPrimary { errno, .. } | Self::NoPeer { errno, .. } => *errno,
+            Self::NotAMember { .. } => Errno::INVAL.raw_os_error(),
             Self::OtherPrimary { .. } => Errno::PROTO.raw_os_error(),
             Self::List { source, .. } => raw(source),
             Self::Undelivered { failures } => {

@@ -25,6 +25,8 @@ use crate::error::JoinError;
 use crate::sys::gaps::{lock_holder, lock_range};
 use crate::sys::mapping;
 
+const DISABLED: u8 = MpStatus::Disabled.code();
+
 /// An open config file.
 #[derive(Debug)]
 pub(crate) struct ConfigFile {
@@ -49,6 +51,15 @@ impl ConfigFile {
         }
     }
 
+    /// Checks that nobody holds the primary's lock, without taking it.
+    pub(super) fn check_unlocked(directory: &Directory) -> Result<(), JoinError> {
+        match Self::open(directory) {
+            Ok(config) if config.is_locked()? => Err(config.primary_running(directory)),
+            Ok(_) | Err(JoinError::NoPrimary { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens or makes the file and takes the primary's lock, without changing a byte of it.
     pub(super) fn lock_as_primary(directory: &Directory) -> Result<Self, JoinError> {
         let path = in_directory(&directory.path, path::CONFIG);
@@ -65,9 +76,7 @@ impl ConfigFile {
                 // Its former owner removed it between the two calls.
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let pid = config.primary_pid();
-                    let prefix = directory.prefix.clone();
-                    return Err(JoinError::PrimaryRunning { prefix, pid });
+                    return Err(config.primary_running(directory));
                 }
                 Err(error) => return Err(JoinError::io("lock", &path)(error)),
             }
@@ -123,8 +132,7 @@ impl ConfigFile {
         let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_micros(100);
         loop {
-            let holder = lock_holder(&self.file).map_err(JoinError::io("test", &self.path))?;
-            if holder.is_none() || !self.is_in_place() {
+            if !self.is_locked()? || !self.is_in_place() {
                 return Err(JoinError::no_primary(directory));
             }
             match self.header().map_err(JoinError::io("read", &self.path))? {
@@ -141,20 +149,32 @@ impl ConfigFile {
         }
     }
 
+    /// Checks that the primary has not forbidden secondaries.
+    pub(super) fn check_enabled(
+        &self,
+        directory: &Directory,
+        flavor: Flavor,
+    ) -> Result<(), JoinError> {
+        match self.mp_status(flavor).map_err(JoinError::io("read", &self.path))? {
+            DISABLED => Err(JoinError::Disabled { prefix: directory.prefix.clone() }),
+            _ => Ok(()),
+        }
+    }
+
     /// Says in the file that a secondary has attached, unless the primary forbids it.
     pub(super) fn attach(&self, directory: &Directory, flavor: Flavor) -> Result<(), JoinError> {
         let found = match self.swap_mp_status(flavor, MpStatus::Unknown, MpStatus::Enabled) {
             Ok(found) => found,
             // A file that we may only read.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.mp_status(flavor).map_err(JoinError::io("read", &self.path))?
+                return self.check_enabled(directory, flavor);
             }
             Err(error) => return Err(JoinError::io("change", &self.path)(error)),
         };
-        if found == MpStatus::Disabled.code() {
-            return Err(JoinError::Disabled { prefix: directory.prefix.clone() });
+        match found {
+            DISABLED => Err(JoinError::Disabled { prefix: directory.prefix.clone() }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Puts `new` in place of `old`, and gives what stood there. Releases that have no such byte
@@ -213,6 +233,22 @@ impl ConfigFile {
             // Nothing to tell anybody: the directory may be gone already.
             let _ = fs::remove_file(&self.path);
         }
+    }
+
+    /// Removes a file that no primary has made ready: one that was just begun.
+    pub(super) fn remove_if_not_ready(&self) {
+        if matches!(self.header(), Ok(Header::NotReady)) {
+            self.remove();
+        }
+    }
+
+    fn is_locked(&self) -> Result<bool, JoinError> {
+        let holder = lock_holder(&self.file).map_err(JoinError::io("test", &self.path))?;
+        Ok(holder.is_some())
+    }
+
+    fn primary_running(&self, directory: &Directory) -> JoinError {
+        JoinError::PrimaryRunning { prefix: directory.prefix.clone(), pid: self.primary_pid() }
     }
 
     fn flavor(&self) -> Option<Flavor> {

@@ -16,7 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rte_mp_proto::PeerName;
+use rte_mp_proto::{PeerName, path};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
 use super::wait_a_little;
@@ -44,7 +44,17 @@ impl Directory {
         let mut path = base;
         path.push("/dpdk/");
         path.push(prefix);
-        Ok(Self { prefix: prefix.to_owned(), path: path.into() })
+        let directory = Self { prefix: prefix.to_owned(), path: path.into() };
+        directory.check_length()?;
+        Ok(directory)
+    }
+
+    /// Checks that every socket that we may bind in it has a path that fits an address: who cannot
+    /// bind a return address could join, but ask nobody.
+    fn check_length(&self) -> Result<(), JoinError> {
+        let pid = std::process::id();
+        self.socket_name(&path::return_address(pid, u64::MAX))?;
+        self.socket_name(&path::secondary_socket(pid, u64::MAX)).map(drop)
     }
 
     /// Names a socket in it.
@@ -57,31 +67,30 @@ impl Directory {
         })
     }
 
-    /// Makes both levels, 0700, if they are not there.
+    /// Makes both levels, 0700, where they are not there, and checks each before the next: that it
+    /// is ours or root's, and closed to others.
     pub(crate) fn create(&self) -> Result<(), JoinError> {
-        for level in [self.path.parent().unwrap_or(&self.path), &self.path] {
+        for (level, forbidden) in self.levels() {
             match DirBuilder::new().mode(0o700).create(level) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 result => result.map_err(JoinError::io("make the directory", level))?,
             }
+            check_level(level, forbidden)?;
         }
         Ok(())
     }
 
-    /// Checks that both levels are ours or root's, and closed to others.
+    /// Checks both levels, which must be there because a primary made them.
     pub(crate) fn check(&self) -> Result<(), JoinError> {
-        if let Some(above) = self.path.parent() {
-            check_level(above, FORBIDDEN_ABOVE)?;
-        }
-        check_level(&self.path, FORBIDDEN)
-    }
-
-    /// As [`Directory::check`], for one that must be there because a primary made it.
-    pub(crate) fn check_existing(&self) -> Result<(), JoinError> {
         if !self.path.exists() {
             return Err(JoinError::no_primary(self));
         }
-        self.check()
+        self.levels().into_iter().try_for_each(|(level, forbidden)| check_level(level, forbidden))
+    }
+
+    fn levels(&self) -> [(&Path, u32); 2] {
+        let above = self.path.parent().unwrap_or(&self.path);
+        [(above, FORBIDDEN_ABOVE), (&self.path, FORBIDDEN)]
     }
 
     /// Locks it as every process does that binds a socket in it.
@@ -134,8 +143,8 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<(), JoinError> {
         "contains '%'"
     } else if prefix.contains('/') {
         "contains '/'"
-    } else if prefix.contains('\0') {
-        "contains NUL"
+    } else if prefix.contains(char::is_control) {
+        "contains a control character"
     } else if prefix == "." || prefix.contains("..") {
         "leads to another directory"
     } else {
@@ -207,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_prefix_that_leads_elsewhere_is_refused() {
-        for prefix in ["", "a%b", "a/b", "..", "../x", "a..b", ".", "a\0b"] {
+        for prefix in ["", "a%b", "a/b", "..", "../x", "a..b", ".", "a\0b", "a\nb"] {
             let error = check_prefix(prefix).expect_err(prefix);
             assert!(matches!(error, JoinError::Prefix { .. }), "{prefix:?}");
         }

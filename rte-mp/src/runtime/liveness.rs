@@ -10,16 +10,15 @@ use std::time::Duration;
 
 use rte_mp_proto::PeerName;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::owner;
+pub(crate) use super::owner::Owners;
 use crate::transport::socket::{self, Presence};
 
 /// How long a peer without a pidfd is left alone at most while somebody waits for it.
 pub(crate) const MAX_PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How the death of one peer is noticed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Liveness {
     /// Its process is known to own its socket.
     Process(Arc<OwnedFd>),
@@ -29,16 +28,8 @@ pub(crate) enum Liveness {
 
 impl Liveness {
     /// Finds how to watch `peer`, which says that it is process `claimed_pid`.
-    pub(crate) fn of(peer: &PeerName, claimed_pid: Option<u32>) -> Self {
-        Self::by_process(peer, claimed_pid).unwrap_or(Self::Probe)
-    }
-
-    fn by_process(peer: &PeerName, claimed_pid: Option<u32>) -> Option<Self> {
-        let pid = claimed_pid?;
-        let process = Pid::from_raw(i32::try_from(pid).ok()?)?;
-        let pidfd = pidfd_open(process, PidfdFlags::empty()).ok()?;
-        // Opened first and checked then, so that the id cannot have changed hands in between.
-        owner::owns(pid, peer).then(|| Self::Process(Arc::new(pidfd)))
+    pub(crate) fn of(peer: &PeerName, claimed_pid: Option<u32>, owners: &mut Owners) -> Self {
+        claimed_pid.and_then(|pid| owners.owner(pid, peer)).map_or(Self::Probe, Self::Process)
     }
 
     /// Gives a descriptor that polls as readable when the peer is dead.

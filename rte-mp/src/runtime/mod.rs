@@ -8,27 +8,32 @@
 
 mod config_file;
 mod directory;
+mod inbox;
 pub(crate) mod liveness;
 mod owner;
 pub(crate) mod sockets;
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rte_mp_proto::config::{Header, MpStatus};
 use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role, path};
+use rustix::io::Errno;
 
 use self::config_file::ConfigFile;
+use self::inbox::Inbox;
 use crate::error::JoinError;
 use crate::sync::lock;
 use crate::transport::socket::{self, Presence};
 
 pub(crate) use self::directory::Directory;
+
+/// What a native group speaks.
+const NATIVE_LAYOUT: Layout = Layout::DPDK_25_11;
 
 /// How to find a group, and what to be in it.
 pub(crate) struct Wish {
@@ -52,19 +57,20 @@ pub(crate) struct Runtime {
     pub(crate) flavor: Flavor,
     pub(crate) layout: Layout,
     config: Mutex<Arc<ConfigFile>>,
-    inbox: OwnedFd,
+    inbox: Inbox,
     /// Where the inbox is bound.
     pub(crate) name: PeerName,
-    /// The inode of the inbox's file, so that only our own is removed.
-    inode: u64,
     pub(crate) lock_timeout: Duration,
 }
 
 /// Why nothing may be sent to the primary's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PrimaryError {
-    /// None is there, or it is starting.
-    Gone,
+    /// None is there, or it is starting; the errno is the one that DPDK would give.
+    Gone {
+        /// `ENOENT` after a clean exit, else `ECONNREFUSED`.
+        errno: i32,
+    },
     /// One that speaks another layout.
     Another,
 }
@@ -99,62 +105,90 @@ impl Runtime {
 
     fn lead(directory: Directory, wish: &Wish) -> Result<Self, JoinError> {
         directory.create()?;
-        directory.check()?;
         let name = directory.socket_name(path::PRIMARY_SOCKET)?;
+        // Asked first without the directory's lock, which a primary may hold for long.
+        ConfigFile::check_unlocked(&directory)?;
+        let _locked = directory.lock_exclusive(wish.lock_timeout)?;
         let config = ConfigFile::lock_as_primary(&directory)?;
+        let inbox = Self::take_over(&directory, &config, &name)
+            .inspect_err(|_| config.remove_if_not_ready())?;
+        Ok(Self::new(
+            directory,
+            wish,
+            Role::Primary,
+            (Flavor::Native, NATIVE_LAYOUT),
+            config,
+            inbox,
+        ))
+    }
+
+    /// Takes the place of a primary that ended: checks that nothing of its group is left that would
+    /// be hurt, and only then writes the config file and binds the socket.
+    fn take_over(
+        directory: &Directory,
+        config: &ConfigFile,
+        name: &PeerName,
+    ) -> Result<Inbox, JoinError> {
+        let at_the_socket = JoinError::io("look for a primary at", name.as_path());
         // A DPDK primary that asked whether it is alive has lost its lock, but not its socket.
-        if socket::probe(&name).map_err(JoinError::io("look for a primary at", name.as_path()))?
-            == Presence::Alive
-        {
+        if socket::probe(name).map_err(at_the_socket)? == Presence::Alive {
             return Err(JoinError::PrimaryRunning { prefix: directory.prefix.clone(), pid: None });
         }
-        if config.is_mapped_by_dpdk(&directory)? {
+        if config.is_mapped_by_dpdk(directory)? {
             return Err(JoinError::SecondariesRunning { prefix: directory.prefix.clone() });
         }
-        let lock = directory.lock_exclusive(wish.lock_timeout)?;
-        sockets::remove_stale(&directory)
+        sockets::remove_stale(directory)
             .map_err(JoinError::io("remove stale sockets from", &directory.path))?;
+        if fs::symlink_metadata(name.as_path()).is_ok() {
+            let error = io::ErrorKind::AlreadyExists.into();
+            return Err(JoinError::io("replace what is no socket at", name.as_path())(error));
+        }
         config.begin_native()?;
-        let (inbox, inode) = bind_inbox(&name)?;
+        let inbox = Inbox::bind(name)?;
         config.finish_native()?;
-        drop(lock);
-        Ok(Self {
-            role: Role::Primary,
-            flavor: Flavor::Native,
-            layout: native_layout(),
-            config: Mutex::new(Arc::new(config)),
-            inbox,
-            name,
-            inode,
-            directory,
-            lock_timeout: wish.lock_timeout,
-        })
+        Ok(inbox)
     }
 
     fn follow(directory: Directory, wish: &Wish) -> Result<Self, JoinError> {
         let unique = unique_number();
         let name = directory.socket_name(&path::secondary_socket(std::process::id(), unique))?;
-        directory.check_existing()?;
+        directory.check()?;
         let config = ConfigFile::open(&directory)?;
         let flavor = config.wait_until_ready(&directory, wish.ready_timeout)?;
         let layout = known_layout(&directory, flavor, wish.assumed_layout)?;
-        config.attach(&directory, flavor)?;
-        let lock = directory.lock_exclusive(wish.lock_timeout)?;
+        config.check_enabled(&directory, flavor)?;
+        let locked = directory.lock_exclusive(wish.lock_timeout)?;
         sockets::remove_stale(&directory)
             .map_err(JoinError::io("remove stale sockets from", &directory.path))?;
-        let (inbox, inode) = bind_inbox(&name)?;
-        drop(lock);
-        Ok(Self {
-            role: Role::Secondary,
+        let inbox = Inbox::bind(&name)?;
+        drop(locked);
+        config.attach(&directory, flavor)?;
+        Ok(Self::new(directory, wish, Role::Secondary, (flavor, layout), config, inbox))
+    }
+
+    fn new(
+        directory: Directory,
+        wish: &Wish,
+        role: Role,
+        (flavor, layout): (Flavor, Layout),
+        config: ConfigFile,
+        inbox: Inbox,
+    ) -> Self {
+        Self {
+            role,
             flavor,
             layout,
             config: Mutex::new(Arc::new(config)),
+            name: *inbox.name(),
             inbox,
-            name,
-            inode,
             directory,
             lock_timeout: wish.lock_timeout,
-        })
+        }
+    }
+
+    /// Tells whether this process joined, and is none that was forked off.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.inbox.is_ours()
     }
 
     /// Borrows the socket that messages and requests come to.
@@ -171,22 +205,25 @@ impl Runtime {
     /// Checks that the primary is one that takes our layout: the one that we joined, or one that
     /// was started after it and speaks alike. To be asked before anything goes to its socket.
     pub(crate) fn check_primary(&self) -> Result<(), PrimaryError> {
-        let config = self.current_config().ok_or(PrimaryError::Gone)?;
+        let gone = |errno: Errno| PrimaryError::Gone { errno: errno.raw_os_error() };
+        let config = self.current_config().ok_or(gone(Errno::NOENT))?;
         match config.header() {
             Ok(Header::Ready(flavor)) if flavor == self.flavor => Ok(()),
             Ok(Header::Ready(flavor)) => match flavor.layout() {
                 Ok(layout) if layout == self.layout => Ok(()),
                 Ok(_) | Err(_) => Err(PrimaryError::Another),
             },
-            Ok(Header::NotReady | Header::NotAConfig { .. }) | Err(_) => Err(PrimaryError::Gone),
+            Ok(Header::NotReady | Header::NotAConfig { .. }) | Err(_) => {
+                Err(gone(Errno::CONNREFUSED))
+            }
         }
     }
 
     /// Gives the config file that is in place: a primary that ended cleanly removed its own, and
-    /// the next one made another.
+    /// the next one made another. Our own, as the primary, stays what it is: it is our lock.
     fn current_config(&self) -> Option<Arc<ConfigFile>> {
         let mut config = lock(&self.config);
-        if config.is_removed() {
+        if self.role != Role::Primary && config.is_removed() {
             *config = Arc::new(ConfigFile::open(&self.directory).ok()?);
         }
         Some(Arc::clone(&config))
@@ -200,20 +237,26 @@ impl Runtime {
         peer.process_id()
     }
 
-    /// Lists the secondaries' sockets, stale ones among them, under the directory's lock.
-    pub(crate) fn list_secondaries(&self) -> io::Result<Vec<PeerName>> {
-        sockets::list(&self.directory, self.lock_timeout)
+    /// Lists the secondaries' sockets, stale ones among them, under the directory's lock. Blocks
+    /// for at most `timeout`, while others join.
+    pub(crate) fn list_secondaries(&self, timeout: Duration) -> io::Result<Vec<PeerName>> {
+        sockets::list(&self.directory, timeout)
     }
 
     /// Lists all other members that are alive. Blocks for at most `timeout`, while others join.
     pub(crate) fn list_members(&self, timeout: Duration) -> io::Result<Vec<Member>> {
         let primary = self.primary_name();
-        let mut names = sockets::list(&self.directory, timeout)?;
+        let mut names = match sockets::list(&self.directory, timeout) {
+            // Nobody can be a member of a group without directory.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            names => names?,
+        };
         names.insert(0, primary);
         names.retain(|name| *name != self.name);
         let mut members = Vec::with_capacity(names.len());
         for name in names {
-            if socket::probe(&name)? != Presence::Alive {
+            // Whoever cannot be probed cannot be reached either.
+            if !matches!(socket::probe(&name), Ok(Presence::Alive)) {
                 continue;
             }
             // It may leave between the two calls.
@@ -239,26 +282,20 @@ impl Runtime {
     /// Removes what we made: our socket, and as a primary the config file. Only our own: what
     /// somebody else put in their place stays.
     pub(crate) fn leave(&self) {
-        // Who is connected to the inbox learns that nobody reads it any more. What is queued stays.
-        let _ = rustix::net::shutdown(&self.inbox, rustix::net::Shutdown::Read);
-        if fs::symlink_metadata(self.name.as_path()).is_ok_and(|m| m.ino() == self.inode) {
-            // Nothing to tell anybody: somebody else removed it first.
-            let _ = fs::remove_file(self.name.as_path());
-        }
-        if self.role == Role::Primary {
-            lock(&self.config).remove();
+        if self.is_ours() {
+            self.inbox.close();
+            if self.role == Role::Primary {
+                lock(&self.config).remove();
+            }
         }
     }
 }
 
-/// Binds the inbox, under the directory's lock. A stale file of the name is gone already.
-fn bind_inbox(name: &PeerName) -> Result<(OwnedFd, u64), JoinError> {
-    let bind = || {
-        let socket = socket::bound(name)?;
-        let inode = fs::symlink_metadata(name.as_path())?.ino();
-        Ok((socket, inode))
-    };
-    bind().map_err(JoinError::io("bind the socket", name.as_path()))
+/// A member that was never driven, since its driver could not be started, leaves nothing behind.
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.leave();
+    }
 }
 
 fn known_layout(
@@ -269,10 +306,6 @@ fn known_layout(
     flavor.layout().or_else(|source| {
         assumed.ok_or_else(|| JoinError::Version { prefix: directory.prefix.clone(), source })
     })
-}
-
-fn native_layout() -> Layout {
-    Layout::DPDK_25_11
 }
 
 /// Tells apart what this process joins one after the other. DPDK has the time stamp counter here.

@@ -3,24 +3,52 @@
 //! The id in a socket's name means nothing across pid namespaces, and an id may be used again. A
 //! process owns the socket at a path if one of its descriptors is that socket.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rte_mp_proto::PeerName;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// Tells whether process `pid` has the socket at `name` open, as far as we may look.
-pub(super) fn owns(pid: u32, name: &PeerName) -> bool {
-    let Ok(table) = fs::read("/proc/net/unix") else { return false };
-    let inodes: Vec<_> = inodes(&table, name.as_path().as_os_str().as_bytes()).collect();
-    if inodes.is_empty() {
-        return false;
+/// What processes have open, read once for several questions.
+#[derive(Default)]
+pub(crate) struct Owners {
+    /// The kernel's table of sockets.
+    table: Option<Vec<u8>>,
+    processes: HashMap<u32, Option<Process>>,
+}
+
+/// A process, and the sockets that it had open after we had hold of it.
+struct Process {
+    pidfd: Arc<OwnedFd>,
+    sockets: HashSet<u64>,
+}
+
+impl Owners {
+    /// Gives a pidfd of process `pid` if it has the socket at `name` open, as far as we may look.
+    pub(super) fn owner(&mut self, pid: u32, name: &PeerName) -> Option<Arc<OwnedFd>> {
+        let process = self.processes.entry(pid).or_insert_with(|| Process::open(pid)).as_ref()?;
+        let table =
+            self.table.get_or_insert_with(|| fs::read("/proc/net/unix").unwrap_or_default());
+        inodes(table, name.as_path().as_os_str().as_bytes())
+            .any(|inode| process.sockets.contains(&inode))
+            .then(|| Arc::clone(&process.pidfd))
     }
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    descriptors
-        .flatten()
-        .filter_map(|entry| fs::read_link(entry.path()).ok())
-        .any(|link| socket_inode(&link).is_some_and(|inode| inodes.contains(&inode)))
+}
+
+impl Process {
+    /// The pidfd is opened first, so that the id cannot change hands before the sockets are read.
+    fn open(pid: u32) -> Option<Self> {
+        let process = Pid::from_raw(i32::try_from(pid).ok()?)?;
+        let pidfd = pidfd_open(process, PidfdFlags::empty()).ok()?;
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+        let links = descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        let sockets = links.filter_map(|link| socket_inode(&link)).collect();
+        Some(Self { pidfd: Arc::new(pidfd), sockets })
+    }
 }
 
 /// Finds the inodes of the sockets bound to `path` in the kernel's table: seven columns, of which
@@ -60,9 +88,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let name = PeerName::new(directory.path().join("socket")).unwrap();
         let socket = UnixDatagram::bind(name.as_path()).unwrap();
-        assert!(owns(std::process::id(), &name));
-        assert!(!owns(1, &name) || std::process::id() == 1);
+        let owns = |pid| Owners::default().owner(pid, &name).is_some();
+        assert!(owns(std::process::id()));
+        assert!(!owns(1) || std::process::id() == 1);
         drop(socket);
-        assert!(!owns(std::process::id(), &name));
+        assert!(!owns(std::process::id()));
     }
 }

@@ -34,7 +34,9 @@ pub(super) fn list(directory: &Directory, timeout: Duration) -> io::Result<Vec<P
     for entry in Dir::new(locked)? {
         let entry = entry?;
         let file = entry.file_name();
-        if !path::is_secondary_socket(file.to_bytes()) || entry.file_type() != FileType::Socket {
+        // Not every file system says what a file is; sending finds out.
+        let may_be_a_socket = matches!(entry.file_type(), FileType::Socket | FileType::Unknown);
+        if !path::is_secondary_socket(file.to_bytes()) || !may_be_a_socket {
             continue;
         }
         if let Ok(name) = PeerName::new(directory.path.join(OsStr::from_bytes(file.to_bytes()))) {

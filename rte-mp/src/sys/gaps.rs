@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
-use rte_mp_proto::{Layout, PeerName};
+use rte_mp_proto::{Layout, PeerName, Received};
 
 /// Room for one datagram: a little more than the longest, so that a longer one shows.
 const BYTES: usize = Layout::MAX_LEN + 4;
@@ -35,7 +35,7 @@ pub(crate) struct Slot {
     address: Aligned<ADDRESS>,
     len: usize,
     /// Bytes or descriptors were cut off.
-    pub(crate) truncated: bool,
+    truncated: bool,
     /// The path that the sender is bound to; an abstract address is none.
     pub(crate) from: Option<PeerName>,
     /// Process and user id of the sender, from the kernel.
@@ -69,8 +69,15 @@ impl Slot {
         }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    /// Says what came, for `rte_mp_proto::dispatch`; `fd_count` descriptors were taken out of it.
+    pub(crate) fn received(&self, fd_count: usize) -> Received<'_> {
+        Received {
+            bytes: &self.bytes[..self.len],
+            truncated: self.truncated,
+            from: self.from,
+            uid: self.credentials.map(|credentials| credentials.uid),
+            fd_count,
+        }
     }
 
     fn header(&mut self, iov: &mut libc::iovec) -> libc::mmsghdr {

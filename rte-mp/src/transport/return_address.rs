@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -38,12 +39,17 @@ pub(crate) struct ReturnAddress {
     /// How the deaths of the peers that are asked from here are noticed. Kept with the address: a
     /// pooled one that is connected still talks to the very process that was watched.
     pub(crate) liveness: HashMap<PeerName, Liveness>,
+    /// Whether something came that nobody waited for.
+    spoiled: bool,
+    /// Who bound it: a process that was forked off must not remove it.
+    process: u32,
 }
 
 impl ReturnAddress {
     fn bind(directory: &Path, peer: Option<PeerName>) -> io::Result<Self> {
         loop {
-            let file = path::return_address(std::process::id(), random()?);
+            let process = std::process::id();
+            let file = path::return_address(process, random()?);
             let name = PeerName::new(directory.join(file))
                 .map_err(|_| io::Error::from(Errno::NAMETOOLONG))?;
             let socket = match socket::bound(&name) {
@@ -51,7 +57,15 @@ impl ReturnAddress {
                 socket => socket?,
             };
             let batch = Batch::new(if peer.is_some() { 1 } else { MAX_BATCH });
-            let address = Self { socket, name, peer, batch, liveness: HashMap::new() };
+            let address = Self {
+                socket,
+                name,
+                peer,
+                batch,
+                liveness: HashMap::new(),
+                spoiled: false,
+                process,
+            };
             if let Some(peer) = &address.peer {
                 socket::connect_to(address.socket.as_fd(), peer)?;
             }
@@ -77,6 +91,21 @@ impl ReturnAddress {
         self.peer.is_some()
     }
 
+    /// Tells whether something lies in its queue, and throws it away.
+    pub(crate) fn has_mail(&mut self) -> bool {
+        self.batch.receive(self.socket.as_fd()).is_ok()
+    }
+
+    /// Notes that something came that nobody waited for: more may follow.
+    pub(crate) fn spoil(&mut self) {
+        self.spoiled = true;
+    }
+
+    /// Tells whether it must not be used for another request.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        self.spoiled
+    }
+
     /// Borrows the socket and the room to receive in.
     pub(crate) fn receiver(&mut self) -> (BorrowedFd<'_>, &mut Batch) {
         (self.socket.as_fd(), &mut self.batch)
@@ -91,61 +120,83 @@ impl AsFd for ReturnAddress {
 
 impl Drop for ReturnAddress {
     fn drop(&mut self) {
-        // Nothing to tell anybody: the directory may be gone already.
-        let _ = fs::remove_file(self.name.as_path());
+        if self.process == std::process::id() {
+            // Nothing to tell anybody: the directory may be gone already.
+            let _ = fs::remove_file(self.name.as_path());
+        }
     }
 }
 
 /// The idle return addresses of a group.
 pub(crate) struct Pool {
     directory: PathBuf,
-    idle: Mutex<HashMap<Option<PeerName>, Vec<ReturnAddress>>>,
+    /// By the peer that they talk to; nothing once the pool is closed.
+    idle: Mutex<Option<Idle>>,
 }
+
+type Idle = HashMap<Option<PeerName>, Vec<ReturnAddress>>;
 
 impl Pool {
     /// Makes an empty pool, whose addresses are bound in `directory`.
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, idle: Mutex::default() }
+        Self { directory, idle: Mutex::new(Some(Idle::new())) }
     }
 
     /// Gives an idle address that talks to `peer`, or to anybody.
     pub(crate) fn take_idle(&self, peer: Option<PeerName>) -> Option<ReturnAddress> {
-        lock(&self.idle).get_mut(&peer)?.pop()
+        let mut idle = lock(&self.idle);
+        let same_peer = idle.as_mut()?.get_mut(&peer)?;
+        same_peer.pop()
     }
 
-    /// Binds a new address that talks to `peer`, or to anybody.
+    /// Binds a new address that talks to `peer`, or to anybody. If descriptors have run out, the
+    /// idle ones are closed for it.
     ///
     /// # Errors
     /// The kernel's; `ECONNREFUSED` or `ENOENT` if the peer is not there.
     pub(crate) fn bind(&self, peer: Option<PeerName>) -> io::Result<ReturnAddress> {
-        ReturnAddress::bind(&self.directory, peer)
+        ReturnAddress::bind(&self.directory, peer).or_else(|error| {
+            match Errno::from_io_error(&error) {
+                Some(Errno::MFILE | Errno::NFILE) => {
+                    self.clear();
+                    ReturnAddress::bind(&self.directory, peer)
+                }
+                _ => Err(error),
+            }
+        })
     }
 
     /// Keeps an address on which nothing more is due.
     pub(crate) fn put_back(&self, address: ReturnAddress) {
-        let mut idle = lock(&self.idle);
+        let mut guard = lock(&self.idle);
+        let Some(idle) = guard.as_mut() else { return };
         // Peers come and go, and nobody tells when one is not asked any more: begin anew.
         let outlived = match idle.values().map(Vec::len).sum::<usize>() < MAX_IDLE {
-            true => HashMap::new(),
-            false => std::mem::take(&mut *idle),
+            true => Idle::new(),
+            false => mem::take(idle),
         };
         let same_peer = idle.entry(address.peer).or_default();
         if same_peer.len() < MAX_IDLE_PER_PEER {
             same_peer.push(address);
         }
-        drop(idle);
+        drop(guard);
         drop(outlived);
     }
 
     /// Closes the idle addresses that talk to `peer`: it is gone.
     pub(crate) fn forget(&self, peer: &PeerName) {
-        let forgotten = lock(&self.idle).remove(&Some(*peer));
+        let forgotten = lock(&self.idle).as_mut().and_then(|idle| idle.remove(&Some(*peer)));
         drop(forgotten);
     }
 
-    /// Closes all idle addresses.
-    pub(crate) fn clear(&self) {
-        let cleared = std::mem::take(&mut *lock(&self.idle));
+    /// Closes all idle addresses, and keeps none any more.
+    pub(crate) fn close(&self) {
+        let closed = lock(&self.idle).take();
+        drop(closed);
+    }
+
+    fn clear(&self) {
+        let cleared = lock(&self.idle).as_mut().map(mem::take);
         drop(cleared);
     }
 }

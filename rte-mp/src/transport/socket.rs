@@ -18,6 +18,8 @@ use rustix::net::{
 pub(crate) fn bound(name: &PeerName) -> io::Result<OwnedFd> {
     let socket = unbound()?;
     sockopt::set_socket_passcred(&socket, true)?;
+    // What others have not read fills our own buffer; the kernel cuts this down to its limit.
+    let _ = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
     bind(&socket, &address(name)?)?;
     Ok(socket)
 }
@@ -93,6 +95,8 @@ pub(crate) fn absent_errno(error: &io::Error) -> i32 {
         _ => Errno::CONNREFUSED.raw_os_error(),
     }
 }
+
+const SEND_BUFFER: usize = 8 << 20;
 
 const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 

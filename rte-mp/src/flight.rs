@@ -21,7 +21,7 @@ use crate::error::RequestError;
 use crate::message::Message;
 use crate::replies::Replies;
 use crate::route::{Route, Target};
-use crate::runtime::liveness::{Liveness, MAX_PROBE_INTERVAL, Owners};
+use crate::runtime::liveness::{Liveness, MAX_PROBE_INTERVAL, Owners, SURE_PROBE_INTERVAL};
 use crate::shared::Shared;
 use crate::time::deadline_after;
 use crate::transport::return_address::ReturnAddress;
@@ -259,7 +259,7 @@ impl Flight {
         address.liveness.retain(|peer, _| waited_for.contains(peer));
         let mut owners = Owners::default();
         let mut dead = Vec::new();
-        self.next_look = None;
+        let mut all_known = true;
         for peer in waited_for {
             let known = address.liveness.get(&peer);
             // A process that has just begun or is ending owns nothing yet, or any more.
@@ -268,11 +268,13 @@ impl Flight {
                 address.liveness.insert(peer, Liveness::of(&peer, pid, &mut owners));
             }
             match address.liveness.get(&peer) {
-                Some(liveness) if liveness.is_dead(&peer) => dead.push(peer),
+                Some(liveness) if liveness.is_dead(&peer, &mut owners) => dead.push(peer),
                 Some(Liveness::Process(_)) => {}
-                Some(Liveness::Probe) | None => self.next_look = Some(now + self.look_interval),
+                Some(Liveness::Probe) | None => all_known = false,
             }
         }
+        let interval = if all_known { SURE_PROBE_INTERVAL } else { self.look_interval };
+        self.next_look = Some(now + interval);
         // Often at first: a process that is ending refuses soon.
         self.look_interval = (self.look_interval * 2).min(MAX_PROBE_INTERVAL);
         if !dead.is_empty() {

@@ -138,8 +138,7 @@ impl Follower {
 
     /// Lists the members anew if a member's socket has come or gone, or a member has ended.
     pub(crate) fn handle_readable(&mut self, shared: &Shared, token: u64, now: Instant) {
-        let somebody_ended =
-            self.watched.iter().any(|((name, _), l)| l.pidfd().is_some() && l.is_dead(name));
+        let somebody_ended = self.watched.values().any(Liveness::has_ended);
         if self.read_notices() || somebody_ended {
             self.update(shared, token, now);
         }
@@ -172,7 +171,7 @@ impl Follower {
             });
             all_known &= liveness.pidfd().is_some();
             // A child may keep the socket of a dead member open; the member is gone all the same.
-            let dead = liveness.is_dead(&member.name);
+            let dead = liveness.has_ended();
             if let (true, Some(pidfd)) = (dead, liveness.pidfd()) {
                 // It is out already if this is not the first look at it.
                 let _ = epoll::delete(epoll, pidfd);

@@ -141,7 +141,8 @@ impl Group {
 
     /// Has `handler` called for every message and request named `name`.
     ///
-    /// Handlers run one after the other on the driver, or side by side on the workers. One that
+    /// A handler gives back nothing or a `Result`, as [`Request::reply`] does. Handlers run one after
+    /// the other on the driver, or side by side on the workers. One that
     /// panics ends its own call only; the request is then answered by an ignore. Does not block.
     ///
     /// # Errors
@@ -237,9 +238,12 @@ impl Group {
     /// Blocks while somebody joins, for at most the lock timeout.
     ///
     /// # Errors
-    /// [`MembersError`] with the kernel's errno.
+    /// [`MembersError`] with the kernel's errno; `ESHUTDOWN` if the group was left.
     pub fn members(&self) -> Result<Vec<Member>, MembersError> {
         let runtime = &self.shared().runtime;
+        if self.shared().left.is_set() {
+            return Err(self.members_error("list", Errno::SHUTDOWN.into()));
+        }
         runtime
             .list_members(runtime.lock_timeout)
             .map_err(|source| self.members_error("list", source))
@@ -315,6 +319,9 @@ impl Group {
     pub fn disable_multiprocess(&self) -> Result<(), DisableError> {
         if self.role() != Role::Primary {
             return Err(DisableError::NotPrimary);
+        }
+        if self.shared().left.is_set() {
+            return Err(DisableError::Io { source: Errno::SHUTDOWN.into() });
         }
         match self.shared().runtime.disable_multiprocess() {
             Ok(true) => Ok(()),

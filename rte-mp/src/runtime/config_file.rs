@@ -20,7 +20,7 @@ use rte_mp_proto::{Flavor, path};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::directory::Directory;
-use super::{in_directory, wait_a_little};
+use super::{FIRST_PAUSE, in_directory, wait_a_little};
 use crate::error::JoinError;
 use crate::sys::gaps::{lock_holder, lock_range};
 use crate::sys::mapping;
@@ -130,7 +130,7 @@ impl ConfigFile {
         timeout: Duration,
     ) -> Result<Flavor, JoinError> {
         let deadline = Instant::now() + timeout;
-        let mut pause = Duration::from_micros(100);
+        let mut pause = FIRST_PAUSE;
         loop {
             if !self.is_locked()? || !self.is_in_place() {
                 return Err(JoinError::no_primary(directory));
@@ -147,6 +147,11 @@ impl ConfigFile {
                 }
             }
         }
+    }
+
+    /// Tells whether this still is the file of a primary of this flavor that is ready.
+    pub(super) fn is_still(&self, flavor: Flavor) -> bool {
+        matches!(self.header(), Ok(Header::Ready(found)) if found == flavor) && self.is_in_place()
     }
 
     /// Checks that the primary has not forbidden secondaries.

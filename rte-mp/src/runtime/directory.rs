@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use rte_mp_proto::{PeerName, path};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
-use super::wait_a_little;
+use super::{FIRST_PAUSE, wait_a_little};
 use crate::error::JoinError;
 
 /// Others must not read, write or enter; the owner's own group must not write.
@@ -116,7 +116,7 @@ impl Directory {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = open(&self.path, flags, Mode::empty())?;
         let deadline = Instant::now() + timeout;
-        let mut pause = Duration::from_micros(100);
+        let mut pause = FIRST_PAUSE;
         loop {
             match flock(&directory, operation) {
                 Ok(()) => return Ok(directory),

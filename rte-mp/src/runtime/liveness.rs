@@ -14,6 +14,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub(crate) use super::owner::Owners;
 use crate::transport::socket::{self, Presence};
 
+/// How often a peer with a pidfd is probed while somebody waits for it: its process may live on and
+/// own the socket no more.
+pub(crate) const SURE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a peer without a pidfd is left alone at most while somebody waits for it.
 pub(crate) const MAX_PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -40,15 +43,23 @@ impl Liveness {
         }
     }
 
-    /// Tells whether `peer` is surely dead.
-    pub(crate) fn is_dead(&self, peer: &PeerName) -> bool {
-        match self {
-            Self::Process(pidfd) => {
-                let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-                matches!(poll(&mut fds, Some(&now)), Ok(1))
+    /// Tells whether `peer` is surely dead, or owns its socket no more. One that is leaving has
+    /// removed the socket's file, and may still be answering.
+    pub(crate) fn is_dead(&self, peer: &PeerName, owners: &mut Owners) -> bool {
+        self.has_ended()
+            || match socket::probe(peer) {
+                Ok(Presence::Stale) => true,
+                Ok(Presence::Missing) => !owners.is_bound(peer),
+                Ok(Presence::Alive) | Err(_) => false,
             }
-            Self::Probe => matches!(socket::probe(peer), Ok(Presence::Stale | Presence::Missing)),
-        }
+    }
+
+    /// Tells whether the process of the peer has ended, as far as it is known.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.pidfd().is_some_and(|pidfd| {
+            let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            matches!(poll(&mut fds, Some(&now)), Ok(1))
+        })
     }
 }

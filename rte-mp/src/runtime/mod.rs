@@ -28,6 +28,7 @@ use self::config_file::ConfigFile;
 use self::inbox::Inbox;
 use crate::error::JoinError;
 use crate::sync::lock;
+use crate::time::deadline_after;
 use crate::transport::socket::{self, Presence};
 
 pub(crate) use self::directory::Directory;
@@ -80,26 +81,29 @@ impl Runtime {
     ///
     /// Blocks for at most the two timeouts of `wish`.
     pub(crate) fn join(wish: &Wish) -> Result<Self, JoinError> {
-        let role = match wish.role {
-            Role::Auto => return Self::join_auto(wish),
-            role => role,
-        };
         let directory = Directory::find(&wish.prefix, wish.base.as_deref())?;
-        match role {
+        match wish.role {
             Role::Primary => Self::lead(directory, wish),
-            Role::Secondary | Role::Auto => Self::follow(directory, wish),
+            Role::Secondary => Self::follow(directory, wish),
+            Role::Auto => Self::lead_or_follow(&directory, wish),
         }
     }
 
     /// Becomes a secondary where a primary holds its lock, and the primary where none does. Of two
-    /// that start at once one becomes the primary; the other one sees its lock and follows.
-    fn join_auto(wish: &Wish) -> Result<Self, JoinError> {
-        let directory = Directory::find(&wish.prefix, wish.base.as_deref())?;
-        match Self::lead(directory, wish) {
-            Err(JoinError::PrimaryRunning { .. }) => {
-                Self::follow(Directory::find(&wish.prefix, wish.base.as_deref())?, wish)
+    /// that start at once one becomes the primary; the other one sees its lock and follows. If the
+    /// primary leaves meanwhile, it begins anew.
+    fn lead_or_follow(directory: &Directory, wish: &Wish) -> Result<Self, JoinError> {
+        let deadline = deadline_after(Instant::now(), wish.ready_timeout);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match Self::lead(directory.clone(), wish) {
+                Err(JoinError::PrimaryRunning { .. }) => {}
+                result => return result,
             }
-            result => result,
+            match Self::follow(directory.clone(), wish) {
+                Err(JoinError::NoPrimary { .. }) if wait_a_little(deadline, &mut pause) => {}
+                result => return result,
+            }
         }
     }
 
@@ -150,20 +154,46 @@ impl Runtime {
     }
 
     fn follow(directory: Directory, wish: &Wish) -> Result<Self, JoinError> {
-        let unique = unique_number();
-        let name = directory.socket_name(&path::secondary_socket(std::process::id(), unique))?;
+        let deadline = deadline_after(Instant::now(), wish.ready_timeout);
+        let mut pause = FIRST_PAUSE;
         directory.check()?;
-        let config = ConfigFile::open(&directory)?;
-        let flavor = config.wait_until_ready(&directory, wish.ready_timeout)?;
-        let layout = known_layout(&directory, flavor, wish.assumed_layout)?;
-        config.check_enabled(&directory, flavor)?;
-        let locked = directory.lock_exclusive(wish.lock_timeout)?;
-        sockets::remove_stale(&directory)
+        loop {
+            if let Some((config, flavor, inbox)) = Self::attach(&directory, wish, deadline)? {
+                let layout = known_layout(&directory, flavor, wish.assumed_layout)?;
+                let speech = (flavor, layout);
+                return Ok(Self::new(directory, wish, Role::Secondary, speech, config, inbox));
+            }
+            if !wait_a_little(deadline, &mut pause) {
+                let (prefix, waited) = (directory.prefix.clone(), wish.ready_timeout);
+                return Err(JoinError::NotReady { prefix, waited });
+            }
+        }
+    }
+
+    /// Binds our socket in the group of a primary that is ready, and says in its config file that
+    /// we have. Gives nothing if another primary took the place of that one meanwhile: what it
+    /// wrote before it ended is not to be believed.
+    fn attach(
+        directory: &Directory,
+        wish: &Wish,
+        deadline: Instant,
+    ) -> Result<Option<(ConfigFile, Flavor, Inbox)>, JoinError> {
+        let file = path::secondary_socket(std::process::id(), unique_number());
+        let name = directory.socket_name(&file)?;
+        let config = ConfigFile::open(directory)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let flavor = config.wait_until_ready(directory, left)?;
+        known_layout(directory, flavor, wish.assumed_layout)?;
+        config.check_enabled(directory, flavor)?;
+        let _locked = directory.lock_exclusive(wish.lock_timeout)?;
+        sockets::remove_stale(directory)
             .map_err(JoinError::io("remove stale sockets from", &directory.path))?;
         let inbox = Inbox::bind(&name)?;
-        drop(locked);
-        config.attach(&directory, flavor)?;
-        Ok(Self::new(directory, wish, Role::Secondary, (flavor, layout), config, inbox))
+        if !config.is_still(flavor) {
+            return Ok(None);
+        }
+        config.attach(directory, flavor)?;
+        Ok(Some((config, flavor, inbox)))
     }
 
     fn new(
@@ -232,7 +262,9 @@ impl Runtime {
     /// Gives the process id of `peer`, as far as it says or shows one. Only a claim.
     pub(crate) fn claimed_pid(&self, peer: &PeerName) -> Option<u32> {
         if peer.file_name() == path::PRIMARY_SOCKET {
-            return self.current_config()?.primary_pid();
+            // One that is leaving has removed its file, and may still be answering.
+            let config = self.current_config().unwrap_or_else(|| Arc::clone(&lock(&self.config)));
+            return config.primary_pid();
         }
         peer.process_id()
     }
@@ -314,6 +346,9 @@ fn unique_number() -> u64 {
     let nanoseconds = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32).as_nanos();
     u64::try_from(nanoseconds).unwrap_or(u64::MAX)
 }
+
+/// The first pause of [`wait_a_little`].
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
 
 /// Waits a little, longer each time, for what gives no event; `false` once `deadline` has come.
 fn wait_a_little(deadline: Instant, pause: &mut Duration) -> bool {

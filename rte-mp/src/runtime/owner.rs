@@ -31,11 +31,15 @@ impl Owners {
     /// Gives a pidfd of process `pid` if it has the socket at `name` open, as far as we may look.
     pub(super) fn owner(&mut self, pid: u32, name: &PeerName) -> Option<Arc<OwnedFd>> {
         let process = self.processes.entry(pid).or_insert_with(|| Process::open(pid)).as_ref()?;
-        let table =
-            self.table.get_or_insert_with(|| fs::read("/proc/net/unix").unwrap_or_default());
-        inodes(table, name.as_path().as_os_str().as_bytes())
+        inodes(table(&mut self.table), name)
             .any(|inode| process.sockets.contains(&inode))
             .then(|| Arc::clone(&process.pidfd))
+    }
+
+    /// Tells whether any socket is bound to `name`, be its file there or not. Those of another
+    /// network namespace do not show.
+    pub(super) fn is_bound(&mut self, name: &PeerName) -> bool {
+        inodes(table(&mut self.table), name).next().is_some()
     }
 }
 
@@ -51,9 +55,14 @@ impl Process {
     }
 }
 
-/// Finds the inodes of the sockets bound to `path` in the kernel's table: seven columns, of which
+fn table(table: &mut Option<Vec<u8>>) -> &[u8] {
+    table.get_or_insert_with(|| fs::read("/proc/net/unix").unwrap_or_default())
+}
+
+/// Finds the inodes of the sockets bound to `name` in the kernel's table: seven columns, of which
 /// the last is the inode, then the path.
-fn inodes<'a>(table: &'a [u8], path: &'a [u8]) -> impl Iterator<Item = u64> + 'a {
+fn inodes<'a>(table: &'a [u8], name: &'a PeerName) -> impl Iterator<Item = u64> + 'a {
+    let path = name.as_path().as_os_str().as_bytes();
     table.split(|&byte| byte == b'\n').filter_map(move |line| {
         let columns = line.strip_suffix(path)?.strip_suffix(b" ")?;
         let inode = columns.rsplit(|&byte| byte == b' ').next()?;
@@ -78,9 +87,10 @@ mod tests {
             ffff1: 00000002 00000000 00000000 0002 01  4712 /run/a\n\
             ffff2: 00000002 00000000 00000000 0002 01  4713\n\
             ffff3: 00000002 00000000 00000000 0002 01  4714 /run/a\n";
-        assert_eq!(inodes(table, b"/run/a").collect::<Vec<_>>(), [4712, 4714]);
-        assert_eq!(inodes(table, b"/run/a b").collect::<Vec<_>>(), [4711]);
-        assert_eq!(inodes(table, b"b").collect::<Vec<_>>(), [], "the end of a path is no path");
+        let inodes = |path| inodes(table, &PeerName::new(path).unwrap()).collect::<Vec<_>>();
+        assert_eq!(inodes("/run/a"), [4712, 4714]);
+        assert_eq!(inodes("/run/a b"), [4711]);
+        assert_eq!(inodes("b"), [], "the end of a path is no path");
     }
 
     #[test]

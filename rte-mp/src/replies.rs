@@ -10,7 +10,6 @@ pub type PeerReply = Asked<Message>;
 
 /// What became of a request: each peer that was asked, with its outcome.
 #[derive(Debug)]
-#[must_use = "the replies, or why there are none, are in it"]
 pub struct Replies {
     action: ActionName,
     peers: Vec<PeerReply>,

@@ -123,13 +123,14 @@ impl ConfigFile {
             .map_err(JoinError::io("write", &self.path))
     }
 
-    /// Waits until the primary that holds the lock is ready, and says what it is.
+    /// Waits until the primary that holds the lock is ready, and says what it is. `deadline` is
+    /// `waited` after the waiting began.
     pub(super) fn wait_until_ready(
         &self,
         directory: &Directory,
-        timeout: Duration,
+        deadline: Instant,
+        waited: Duration,
     ) -> Result<Flavor, JoinError> {
-        let deadline = Instant::now() + timeout;
         let mut pause = FIRST_PAUSE;
         loop {
             if !self.is_locked()? || !self.is_in_place() {
@@ -143,7 +144,7 @@ impl ConfigFile {
                 Header::NotReady if wait_a_little(deadline, &mut pause) => {}
                 Header::NotReady => {
                     let prefix = directory.prefix.clone();
-                    return Err(JoinError::NotReady { prefix, waited: timeout });
+                    return Err(JoinError::NotReady { prefix, waited });
                 }
             }
         }

@@ -181,8 +181,7 @@ impl Runtime {
         let file = path::secondary_socket(std::process::id(), unique_number());
         let name = directory.socket_name(&file)?;
         let config = ConfigFile::open(directory)?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let flavor = config.wait_until_ready(directory, left)?;
+        let flavor = config.wait_until_ready(directory, deadline, wish.ready_timeout)?;
         known_layout(directory, flavor, wish.assumed_layout)?;
         config.check_enabled(directory, flavor)?;
         let _locked = directory.lock_exclusive(wish.lock_timeout)?;

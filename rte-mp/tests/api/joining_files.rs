@@ -1,8 +1,8 @@
 //! What a group has on disk: the directory's rules, the config file, the locks.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rte_mp::{Flavor, Group, JoinError, Role};
@@ -11,22 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::common::child::Child;
-use crate::common::{SHORT, Scene, at_once, is_root};
-
-/// The write locks on a file, as byte ranges, the last byte included.
-fn write_locks(file: &Path) -> Vec<(u64, u64)> {
-    let inode = format!(":{}", fs::metadata(file).unwrap().ino());
-    let locks = fs::read_to_string("/proc/locks").unwrap();
-    let ranges = locks.lines().filter_map(|line| {
-        let columns: Vec<_> = line.split_ascii_whitespace().collect();
-        let place = columns.iter().position(|column| column.ends_with(&inode))?;
-        columns.contains(&"WRITE").then(|| {
-            let number = |column: &str| column.parse().unwrap_or(u64::MAX);
-            (number(columns[place + 1]), number(columns[place + 2]))
-        })
-    });
-    ranges.collect()
-}
+use crate::common::{SHORT, Scene, at_once, is_root, write_locks};
 
 #[test]
 fn the_config_file_is_what_a_dpdk_process_looks_for() {
@@ -88,13 +73,12 @@ fn a_prefix_that_is_no_name_is_refused() {
 #[test]
 fn a_path_that_no_socket_can_have_is_refused() {
     let scene = Scene::new();
-    // The longest names are those of secondaries and of return addresses.
+    // The longest names are those of secondaries; without return addresses nobody can ask.
     let longest = rte_mp_proto::path::MAX_FILE_NAME_LEN;
     let room = 107 - scene.base().as_os_str().len() - "/dpdk/".len() - "/".len();
     let cases = [
         ("a path of 107 bytes", room - longest, true),
-        ("secondaries would not fit", room - longest + 1, false),
-        ("only the primary would fit", room - "mp_socket".len(), false),
+        ("only the primary's socket would fit", room - "mp_socket".len(), false),
         ("nobody would fit", room - "mp_socket".len() + 1, false),
     ];
     for (what, len, fits) in cases {

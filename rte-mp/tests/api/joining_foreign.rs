@@ -7,30 +7,18 @@ use std::thread;
 use std::time::Duration;
 
 use rte_mp::{DisableError, Flavor, JoinError, Layout, Role, Version, VersionError};
-use rte_mp_proto::config::{LEN, MAGIC};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::common::child::Child;
-use crate::common::raw::RawPeer;
-use crate::common::{SHORT, Scene, at_once};
-
-/// Makes a config file with this magic and version word; all else is zero.
-fn write_config(scene: &Scene, magic: u32, version: u32) {
-    let path = scene.path("config");
-    if !path.exists() {
-        fs::write(&path, vec![0; LEN as usize]).unwrap();
-    }
-    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.write_all_at(&vec![0; LEN as usize], 0).unwrap();
-    file.write_all_at(&magic.to_ne_bytes(), 0).unwrap();
-    file.write_all_at(&version.to_ne_bytes(), 4).unwrap();
-}
+use crate::common::raw::{RawPeer, write_config, write_config_with};
+use crate::common::{SHORT, Scene, ask, at_once, echo};
 
 /// A scene with a DPDK primary, as far as a secondary can see.
 fn with_dpdk_primary(version: u32) -> (Scene, Child) {
     let scene = Scene::with_killed();
     scene.make_dir();
-    write_config(&scene, MAGIC, version);
+    write_config(&scene, version);
     let child = Child::with_config_lock(&scene);
     (scene, child)
 }
@@ -69,7 +57,7 @@ fn the_config_file_of_a_dead_primary_leads_nowhere() {
 fn a_primary_that_is_not_ready_is_waited_for_a_bounded_time() {
     let scene = Scene::with_killed();
     scene.make_dir();
-    write_config(&scene, 0, 0x160B_0B63);
+    write_config_with(&scene, 0, 0x160B_0B63);
     let _starting = Child::with_config_lock(&scene);
     let start = std::time::Instant::now();
     let error = scene.builder(Role::Secondary).ready_timeout(SHORT).join().map(drop).unwrap_err();
@@ -82,13 +70,13 @@ fn a_primary_that_is_not_ready_is_waited_for_a_bounded_time() {
 fn a_primary_that_becomes_ready_is_joined() {
     let scene = Scene::with_killed();
     scene.make_dir();
-    write_config(&scene, 0, 0x160B_0B63);
+    write_config_with(&scene, 0, 0x160B_0B63);
     let _starting = Child::with_config_lock(&scene);
     thread::scope(|scope| {
         let joins = scope.spawn(|| scene.secondary());
         let (_keep, never) = std::sync::mpsc::channel::<()>();
         let _ = never.recv_timeout(Duration::from_millis(50));
-        write_config(&scene, MAGIC, 0x160B_0B63);
+        write_config(&scene, 0x160B_0B63);
         assert_eq!(joins.join().unwrap().layout(), Layout::DPDK_18_05);
     });
 }
@@ -97,7 +85,7 @@ fn a_primary_that_becomes_ready_is_joined() {
 fn a_primary_that_ends_before_it_is_ready_is_not_waited_for() {
     let scene = Scene::with_killed();
     scene.make_dir();
-    write_config(&scene, 0, 0x160B_0B63);
+    write_config_with(&scene, 0, 0x160B_0B63);
     let mut starting = Child::with_config_lock(&scene);
     thread::scope(|scope| {
         let builder = scene.builder(Role::Secondary).ready_timeout(crate::common::LONG);
@@ -111,7 +99,8 @@ fn a_primary_that_ends_before_it_is_ready_is_not_waited_for() {
 #[test]
 fn a_release_that_is_not_known_is_refused() {
     let (scene, _primary) = with_dpdk_primary(0);
-    let cases: [(&str, u32, fn(&VersionError) -> bool); 5] = [
+    type Expected = fn(&VersionError) -> bool;
+    let cases: [(&str, u32, Expected); 5] = [
         ("18.11, which has a channel count there", 4, |e| matches!(e, VersionError::TooOld(4))),
         ("19.05", 0x1305_0063, |e| matches!(e, VersionError::TooOld(_))),
         ("26.11", 0x1A0B_0063, |e| matches!(e, VersionError::TooNew(_))),
@@ -119,7 +108,7 @@ fn a_release_that_is_not_known_is_refused() {
         ("month 13", 0x160D_0063, |e| matches!(e, VersionError::NoRelease(_))),
     ];
     for (what, word, expected) in cases {
-        write_config(&scene, MAGIC, word);
+        write_config(&scene, word);
         let before = fs::read(scene.path("config")).unwrap();
         let error = scene.builder(Role::Secondary).join().map(drop).unwrap_err();
         let told = matches!(&error, JoinError::Version { source, .. } if expected(source));
@@ -133,7 +122,7 @@ fn a_release_that_is_not_known_is_refused() {
 #[test]
 fn a_file_that_is_no_config_is_refused() {
     let (scene, _primary) = with_dpdk_primary(0);
-    write_config(&scene, 7, 0x160B_0B63);
+    write_config_with(&scene, 7, 0x160B_0B63);
     let error = scene.builder(Role::Secondary).join().map(drop).unwrap_err();
     assert!(matches!(error, JoinError::NotAConfig { magic: 7, .. }), "{error:?}");
     assert_eq!(error.errno(), Errno::PROTO.raw_os_error());
@@ -147,7 +136,7 @@ fn an_unknown_release_is_joined_if_its_layout_is_told() {
         assert_eq!(member.layout(), layout);
         assert_eq!(member.flavor(), Flavor::Dpdk(Version::from_word(0x1A0B_0063)));
     }
-    write_config(&scene, MAGIC, 0x160B_0B63);
+    write_config(&scene, 0x160B_0B63);
     let known = scene.builder(Role::Secondary).assume_layout(Layout::DPDK_25_11).join().unwrap();
     assert_eq!(known.layout(), Layout::DPDK_18_05, "what is known counts more");
 }
@@ -167,7 +156,7 @@ fn each_release_is_joined_and_told_that_somebody_attached() {
         ("26.07", 0x1A07_0063, Layout::DPDK_25_11, Some(40)),
     ];
     for (what, word, layout, status) in cases {
-        write_config(&scene, MAGIC, word);
+        write_config(&scene, word);
         let mut expected = fs::read(scene.path("config")).unwrap();
         let member = scene.secondary();
         assert_eq!(member.layout(), layout, "{what}");
@@ -185,7 +174,7 @@ fn each_release_is_joined_and_told_that_somebody_attached() {
 fn a_group_whose_primary_disabled_multi_process_is_closed() {
     let (scene, _primary) = with_dpdk_primary(0);
     for (word, at) in [(0x160B_0B63, 36), (0x1A07_0063, 40)] {
-        write_config(&scene, MAGIC, word);
+        write_config(&scene, word);
         let config = fs::OpenOptions::new().write(true).open(scene.path("config")).unwrap();
         config.write_all_at(&[1], at).unwrap();
         let error = scene.builder(Role::Secondary).join().map(drop).unwrap_err();
@@ -215,6 +204,38 @@ fn a_native_primary_can_disable_multi_process_before_anybody_attached() {
     assert!(matches!(error, DisableError::Attached), "{error:?}");
     assert_eq!(error.errno(), Errno::BUSY.raw_os_error());
     scene.secondary();
+}
+
+#[test]
+fn a_secondary_does_not_believe_what_a_dead_primary_wrote() {
+    let scene = Scene::new();
+    let dir = scene.make_dir();
+    // Left behind by a DPDK 22.11 that ended; a native primary is about to take its place.
+    write_config(&scene, 0x160B_0B63);
+    let busy = fs::File::open(&dir).unwrap();
+    flock(&busy, FlockOperation::LockExclusive).unwrap();
+    thread::scope(|scope| {
+        let leads = scope.spawn(|| scene.primary());
+        // Nobody leads before the directory is free; a secondary that is told so tries again.
+        let follows = scope.spawn(|| {
+            loop {
+                match scene.builder(Role::Secondary).join() {
+                    Err(JoinError::NoPrimary { .. }) => thread::yield_now(),
+                    joined => return joined.unwrap(),
+                }
+            }
+        });
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        let _ = never.recv_timeout(Duration::from_millis(50));
+        flock(&busy, FlockOperation::Unlock).unwrap();
+        let (primary, secondary) = (leads.join().unwrap(), follows.join().unwrap());
+        echo(&primary, "echo");
+        assert_eq!(secondary.flavor(), Flavor::Native);
+        assert_eq!(secondary.layout(), primary.layout());
+        assert_eq!(ask(&secondary, "echo", b"hello"), b"hello");
+        // And it counts as attached.
+        assert!(primary.disable_multiprocess().is_err());
+    });
 }
 
 #[test]

@@ -3,9 +3,29 @@
 //! One program for all themes, so that what they share is built once and its descriptors can be
 //! counted: a test that counts runs alone in its process, by nextest's doing or by its turn.
 
+#![expect(clippy::unwrap_used, reason = "what helps a test fails as a test does")]
+
 mod common;
 
+mod async_requests;
+mod broadcast;
+mod deferred;
+mod descriptors;
+mod event_loop;
+mod handlers;
+mod idle;
 mod joining;
 mod joining_files;
 mod joining_foreign;
+mod late_replies;
+mod layouts;
 mod leaving;
+mod liveness;
+mod members;
+mod messages;
+mod requests;
+mod restart;
+mod stats;
+mod tokio;
+mod typed_params;
+mod unicast;

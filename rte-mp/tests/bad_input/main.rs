@@ -8,3 +8,11 @@ mod raw;
 mod room;
 
 mod bytes;
+mod changes;
+mod child;
+mod dying;
+mod full;
+mod leaving;
+mod noise;
+mod places;
+mod senders;

@@ -17,34 +17,34 @@ use crate::raw::PATIENCE;
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Where one test works. Made first and dropped last, it checks that no descriptor is left.
-pub struct Room {
+pub(crate) struct Room {
     fds: BTreeMap<u32, PathBuf>,
     base: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Room {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let base = tempfile::tempdir().expect("a directory for the test");
         Self { fds: open_fds(), base, _alone: alone }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.base.path()
     }
 
-    pub fn builder(&self, role: Role) -> GroupBuilder {
+    pub(crate) fn builder(&self, role: Role) -> GroupBuilder {
         Group::builder().runtime_base(self.path()).role(role)
     }
 
     /// Joins, with an action `echo` that sends back what comes.
-    pub fn join(&self, role: Role) -> Group {
+    pub(crate) fn join(&self, role: Role) -> Group {
         with_echo(self.builder(role).join().expect("the room is free"))
     }
 
     /// Makes a group of two.
-    pub fn pair(&self) -> Pair {
+    pub(crate) fn pair(&self) -> Pair {
         let primary = self.join(Role::Primary);
         Pair { secondary: self.join(Role::Secondary), primary }
     }
@@ -59,7 +59,7 @@ impl Drop for Room {
 }
 
 /// Registers `echo` with a member.
-pub fn with_echo(group: Group) -> Group {
+pub(crate) fn with_echo(group: Group) -> Group {
     let echo = |mut request: rte_mp::Request| {
         let mut answer = Message::new("echo")?.with_param(request.param())?;
         for fd in request.take_fds() {
@@ -72,25 +72,25 @@ pub fn with_echo(group: Group) -> Group {
 }
 
 /// A primary and a secondary, both in this process.
-pub struct Pair {
-    pub secondary: Group,
-    pub primary: Group,
+pub(crate) struct Pair {
+    pub(crate) secondary: Group,
+    pub(crate) primary: Group,
 }
 
 impl Pair {
-    pub fn both(&self) -> [&Group; 2] {
+    pub(crate) fn both(&self) -> [&Group; 2] {
         [&self.primary, &self.secondary]
     }
 
     /// Proves that each of the two still answers the other, a descriptor included.
-    pub fn assert_well(&self) {
+    pub(crate) fn assert_well(&self) {
         assert_answers(&self.secondary, &self.primary);
         assert_answers(&self.primary, &self.secondary);
     }
 }
 
 /// Proves that `asked` answers `asking` at once.
-pub fn assert_answers(asking: &Group, asked: &Group) {
+pub(crate) fn assert_answers(asking: &Group, asked: &Group) {
     let (reader, writer) = pipe();
     let question = Message::new("echo").expect("a name");
     let question = question.with_param(b"good").expect("short").with_fd(writer).expect("one");
@@ -103,13 +103,13 @@ pub fn assert_answers(asking: &Group, asked: &Group) {
 }
 
 /// Makes a pipe: its reading end tells when nobody has the other end any more.
-pub fn pipe() -> (OwnedFd, OwnedFd) {
+pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     (reader.into(), writer.into())
 }
 
 /// Proves that nobody has the other end of a pipe any more.
-pub fn assert_closed(reader: OwnedFd) {
+pub(crate) fn assert_closed(reader: OwnedFd) {
     let patience = Timespec::try_from(PATIENCE).expect("it is short");
     let mut fds = [PollFd::new(&reader, PollFlags::IN)];
     assert_eq!(poll(&mut fds, Some(&patience)), Ok(1), "somebody keeps a descriptor");
@@ -117,15 +117,18 @@ pub fn assert_closed(reader: OwnedFd) {
 }
 
 /// Makes what a raw peer is asked.
-pub fn question(param: &[u8]) -> Message {
+pub(crate) fn question(param: &[u8]) -> Message {
     Message::new("ask").expect("a name").with_param(param).expect("it is short")
 }
 
+/// Something odd, and how to put it at a path.
+pub(crate) type Put<'a> = (&'a str, &'a dyn Fn(&Path));
+
 /// Long enough for what takes no time, short enough to tell it from a timeout.
-pub const AT_ONCE: Duration = Duration::from_secs(3);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// Lists this process's descriptors with what they are.
-pub fn open_fds() -> BTreeMap<u32, PathBuf> {
+pub(crate) fn open_fds() -> BTreeMap<u32, PathBuf> {
     let entries = fs::read_dir("/proc/self/fd").expect("proc is mounted");
     entries
         .filter_map(|entry| {

@@ -20,25 +20,23 @@ use rustix::net::{
 };
 
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Kinds of datagrams.
-pub const MESSAGE: i32 = 0;
-pub const REQUEST: i32 = 1;
-pub const REPLY: i32 = 2;
-pub const IGNORE: i32 = 3;
+pub(crate) const MESSAGE: i32 = 0;
+pub(crate) const REQUEST: i32 = 1;
+pub(crate) const REPLY: i32 = 2;
+pub(crate) const IGNORE: i32 = 3;
 
 /// The longest name, with its NUL.
-pub const NAME_LEN: usize = 64;
-/// The longest parameter.
-pub const PARAM_LEN: usize = 256;
+pub(crate) const NAME_LEN: usize = 64;
 /// As many descriptors as the kernel passes at once.
-pub const MAX_FDS: usize = 253;
+pub(crate) const MAX_FDS: usize = 253;
 
 /// The bytes of a datagram; a new one is right, and whoever wants it wrong changes it.
 #[derive(Clone)]
-pub struct Wire {
-    pub bytes: Vec<u8>,
+pub(crate) struct Wire {
+    pub(crate) bytes: Vec<u8>,
     form: Form,
 }
 
@@ -56,50 +54,50 @@ const FORM_332: Form = Form { name: 4, param_len: 68, fd_count: 72, param: 76 };
 
 impl Wire {
     /// Makes a datagram of 340 bytes, as DPDK 25.11 sends it.
-    pub fn new(kind: i32, name: &str) -> Self {
+    pub(crate) fn new(kind: i32, name: &str) -> Self {
         Self { bytes: vec![0; 340], form: FORM_340 }.kind(kind).name(name.as_bytes())
     }
 
     /// Makes a datagram of 332 bytes, as DPDK 22.11 sends it.
-    pub fn old(kind: i32, name: &str) -> Self {
+    pub(crate) fn old(kind: i32, name: &str) -> Self {
         Self { bytes: vec![0; 332], form: FORM_332 }.kind(kind).name(name.as_bytes())
     }
 
-    pub fn kind(self, kind: i32) -> Self {
+    pub(crate) fn kind(self, kind: i32) -> Self {
         self.put(0, &kind.to_ne_bytes())
     }
 
     /// Puts `name`, and a NUL only where there is room for one.
-    pub fn name(self, name: &[u8]) -> Self {
+    pub(crate) fn name(self, name: &[u8]) -> Self {
         let mut field = [0; NAME_LEN];
         field[..name.len()].copy_from_slice(name);
         let at = self.form.name;
         self.put(at, &field)
     }
 
-    pub fn param(self, param: &[u8]) -> Self {
+    pub(crate) fn param(self, param: &[u8]) -> Self {
         let at = self.form.param;
         let len = i32::try_from(param.len()).expect("a parameter is short");
         self.put(at, param).param_len(len)
     }
 
-    pub fn param_len(self, len: i32) -> Self {
+    pub(crate) fn param_len(self, len: i32) -> Self {
         let at = self.form.param_len;
         self.put(at, &len.to_ne_bytes())
     }
 
-    pub fn fd_count(self, count: i32) -> Self {
+    pub(crate) fn fd_count(self, count: i32) -> Self {
         let at = self.form.fd_count;
         self.put(at, &count.to_ne_bytes())
     }
 
     /// Puts the sender's own number of its first descriptor, in the form that has it.
-    pub fn first_fd(self, fd: i32) -> Self {
+    pub(crate) fn first_fd(self, fd: i32) -> Self {
         self.put(336, &fd.to_ne_bytes())
     }
 
     /// Cuts or prolongs it.
-    pub fn len(mut self, len: usize) -> Self {
+    pub(crate) fn len(mut self, len: usize) -> Self {
         self.bytes.resize(len, 0);
         self
     }
@@ -111,25 +109,25 @@ impl Wire {
 }
 
 /// What a peer received.
-pub struct Incoming {
-    pub bytes: Vec<u8>,
-    pub fds: Vec<OwnedFd>,
-    /// Where it came from.
-    pub from: PathBuf,
+pub(crate) struct Incoming {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fds: Vec<OwnedFd>,
+    /// Where it came from; empty if the sender is bound to no path.
+    pub(crate) from: PathBuf,
 }
 
 impl Incoming {
-    pub fn kind(&self) -> i32 {
+    pub(crate) fn kind(&self) -> i32 {
         self.number(0)
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         let field = &self.bytes[self.form().name..][..NAME_LEN];
         let end = field.iter().position(|&byte| byte == 0).expect("a name ends");
         str::from_utf8(&field[..end]).expect("a name of ours")
     }
 
-    pub fn param(&self) -> &[u8] {
+    pub(crate) fn param(&self) -> &[u8] {
         let form = self.form();
         let len = usize::try_from(self.number(form.param_len)).expect("a length of ours");
         &self.bytes[form.param..][..len]
@@ -149,14 +147,14 @@ impl Incoming {
 }
 
 /// A datagram socket. Its file, if it has one, is removed with it.
-pub struct RawPeer {
+pub(crate) struct RawPeer {
     socket: OwnedFd,
     path: Option<PathBuf>,
 }
 
 impl RawPeer {
     /// Binds one to `path`.
-    pub fn bind(path: impl AsRef<Path>) -> Self {
+    pub(crate) fn bind(path: impl AsRef<Path>) -> Self {
         let mut peer = Self::unbound();
         let address = SocketAddrUnix::new(path.as_ref()).expect("the path is short enough");
         bind(&peer.socket, &address).expect("the path is free");
@@ -165,12 +163,12 @@ impl RawPeer {
     }
 
     /// Binds one where a secondary of this process would be.
-    pub fn member(directory: &Path, unique: &str) -> Self {
+    pub(crate) fn member(directory: &Path, unique: &str) -> Self {
         Self::bind(directory.join(format!("mp_socket_{}_{unique}", std::process::id())))
     }
 
     /// Makes one that is bound to nothing.
-    pub fn unbound() -> Self {
+    pub(crate) fn unbound() -> Self {
         let flags = SocketFlags::CLOEXEC;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).expect("a socket");
@@ -181,53 +179,53 @@ impl RawPeer {
     }
 
     /// Binds one to a name that is no file.
-    pub fn abstract_name(name: &[u8]) -> Self {
+    pub(crate) fn abstract_name(name: &[u8]) -> Self {
         let peer = Self::unbound();
         let address = SocketAddrUnix::new_abstract_name(name).expect("the name is short enough");
         bind(&peer.socket, &address).expect("the name is free");
         peer
     }
 
-    pub fn connect(&self, to: impl AsRef<Path>) {
+    pub(crate) fn connect(&self, to: impl AsRef<Path>) {
         let address = SocketAddrUnix::new(to.as_ref()).expect("the path is short enough");
         connect(&self.socket, &address).expect("somebody is there");
     }
 
     /// Where it is bound.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.path.as_deref().expect("it is bound")
     }
 
     /// Where it is bound, for a member that is to talk to it.
-    pub fn name(&self) -> PeerName {
+    pub(crate) fn name(&self) -> PeerName {
         PeerName::new(self.path()).expect("the path is short enough")
     }
 
     /// Sends without a control message.
-    pub fn send(&self, to: impl AsRef<Path>, wire: &Wire) {
+    pub(crate) fn send(&self, to: impl AsRef<Path>, wire: &Wire) {
         self.send_bytes(to, &wire.bytes);
     }
 
     /// Sends without a control message.
-    pub fn send_bytes(&self, to: impl AsRef<Path>, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&self, to: impl AsRef<Path>, bytes: &[u8]) {
         self.transmit(Some(to.as_ref()), bytes, None, SendFlags::NOSIGNAL)
             .expect("there is room before patience ends");
     }
 
     /// Sends with a control message, even if there is nothing in it.
-    pub fn send_with(&self, to: impl AsRef<Path>, wire: &Wire, fds: &[BorrowedFd<'_>]) {
+    pub(crate) fn send_with(&self, to: impl AsRef<Path>, wire: &Wire, fds: &[BorrowedFd<'_>]) {
         self.transmit(Some(to.as_ref()), &wire.bytes, Some(fds), SendFlags::NOSIGNAL)
             .expect("there is room before patience ends");
     }
 
     /// Sends to whom it is connected to.
-    pub fn send_connected(&self, wire: &Wire) {
+    pub(crate) fn send_connected(&self, wire: &Wire) {
         self.transmit(None, &wire.bytes, None, SendFlags::NOSIGNAL)
             .expect("there is room before patience ends");
     }
 
     /// Sends if there is room at once.
-    pub fn try_send(&self, to: impl AsRef<Path>, wire: &Wire) -> Result<(), Errno> {
+    pub(crate) fn try_send(&self, to: impl AsRef<Path>, wire: &Wire) -> Result<(), Errno> {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         self.transmit(Some(to.as_ref()), &wire.bytes, None, flags)
     }
@@ -255,12 +253,12 @@ impl RawPeer {
     }
 
     /// Waits for a datagram.
-    pub fn receive(&self) -> Incoming {
+    pub(crate) fn receive(&self) -> Incoming {
         self.take(RecvFlags::CMSG_CLOEXEC).expect("something comes before patience ends")
     }
 
     /// Takes a datagram that is there already.
-    pub fn try_receive(&self) -> Option<Incoming> {
+    pub(crate) fn try_receive(&self) -> Option<Incoming> {
         self.take(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT).ok()
     }
 
@@ -280,7 +278,7 @@ impl RawPeer {
         let from = received.address.and_then(|address| SocketAddrUnix::try_from(address).ok());
         let from = from.and_then(|address| Some(address.path()?.into_owned()));
         let from = from.map(|path| path.into_string().expect("a path of ours"));
-        Ok(Incoming { bytes, fds, from: from.expect("members are bound").into() })
+        Ok(Incoming { bytes, fds, from: from.unwrap_or_default().into() })
     }
 }
 

@@ -258,6 +258,7 @@ impl State {
             .unwrap();
         group
             .register("slow", |request| {
+                report("working");
                 // Nobody sends: the work takes this long.
                 let (_keep, never) = channel::<()>();
                 let _ = never.recv_timeout(Duration::from_millis(300));

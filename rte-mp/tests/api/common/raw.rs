@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use rte_mp::{Kind, Layout, PeerName};
+use rte_mp_proto::config::{LEN, MAGIC};
 use rte_mp_proto::{ActionName, Datagram, Param};
 
-use super::LONG;
+use super::{LONG, Scene};
 
 /// A socket in a group's directory, removed when it is dropped.
 pub(crate) struct RawPeer {
@@ -26,6 +28,11 @@ impl RawPeer {
 
     pub(crate) fn name(&self) -> PeerName {
         PeerName::new(&self.path).unwrap()
+    }
+
+    /// Closes the socket and leaves the file behind.
+    pub(crate) fn close(mut self) {
+        self.path = PathBuf::new();
     }
 
     /// Fills its queue, so that it has no room for anything more.
@@ -80,4 +87,22 @@ impl Drop for RawPeer {
 pub(crate) fn datagram(kind: Kind, name: &str, param: &[u8]) -> Datagram {
     let (name, param) = (ActionName::new(name).unwrap(), Param::new(param).unwrap());
     Datagram { kind, name, param, fd_count: 0 }
+}
+
+/// Makes a config file with this version word and DPDK's magic, or rewrites it; all else is zero.
+pub(crate) fn write_config(scene: &Scene, version: u32) {
+    write_config_with(scene, MAGIC, version);
+}
+
+/// As [`write_config`], with another magic: 0 is that of a primary that is starting.
+pub(crate) fn write_config_with(scene: &Scene, magic: u32, version: u32) {
+    let path = scene.path("config");
+    if !path.exists() {
+        fs::write(&path, vec![0; LEN as usize]).unwrap();
+    }
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let mut bytes = vec![0; LEN as usize];
+    bytes[..4].copy_from_slice(&magic.to_ne_bytes());
+    bytes[4..8].copy_from_slice(&version.to_ne_bytes());
+    file.write_all_at(&bytes, 0).unwrap();
 }

@@ -18,9 +18,9 @@ use crate::flight::Flight;
 use crate::follow::{Follower, Subscriber};
 use crate::replies::Replies;
 use crate::shared::Shared;
-use crate::sys::gaps::{Batch, MAX_BATCH};
+use crate::sys::gaps::Batch;
 use crate::time::timespec_until;
-use crate::transport::spin::Spin;
+use crate::transport::spin::{Pace, Spin};
 use crate::workers::{Job, Workers};
 
 /// What is asked of the driver from other threads.
@@ -77,7 +77,7 @@ impl Driver {
         Ok(Self {
             shared,
             workers,
-            batch: Batch::new(MAX_BATCH),
+            batch: Batch::new(),
             tasks: HashMap::new(),
             timers: BTreeSet::new(),
             follower: None,
@@ -88,7 +88,8 @@ impl Driver {
 
     /// Runs until the group is left: polls for a short window after activity, then blocks.
     pub(crate) fn run(mut self) {
-        let mut spin = Spin::new(self.shared.settings.busy_poll);
+        let pace = Pace::new();
+        let mut spin = Spin::new(self.shared.settings.busy_poll, &pace);
         while !self.shared.left.is_set() {
             let active =
                 if spin.again() { Ok(self.turn()) } else { self.look(self.next_deadline()) };

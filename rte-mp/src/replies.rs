@@ -64,20 +64,24 @@ impl Replies {
     /// # Errors
     /// [`NoReplyError`] says what became of the peer instead; of several, of the last.
     pub fn into_reply(self) -> Result<Message, NoReplyError> {
-        let action = self.action.to_string();
-        let mut missing = NoReplyError::Nobody { action: action.clone() };
+        let mut last = None;
         for Asked { peer, outcome } in self.peers {
-            let action = action.clone();
-            missing = match outcome {
+            match outcome {
                 Outcome::Replied(message) => return Ok(message),
+                other => last = Some((peer, other)),
+            }
+        }
+        let action = self.action.to_string();
+        Err(match last {
+            None => NoReplyError::Nobody { action },
+            Some((peer, outcome)) => match outcome {
                 Outcome::Ignored => NoReplyError::Ignored { peer, action },
                 Outcome::TimedOut => NoReplyError::TimedOut { peer, action },
                 Outcome::Died => NoReplyError::Died { peer, action },
                 Outcome::Unsendable { errno } => NoReplyError::Unsendable { peer, action, errno },
                 _ => NoReplyError::Abandoned { peer, action },
-            };
-        }
-        Err(missing)
+            },
+        })
     }
 }
 

@@ -29,16 +29,18 @@ pub(crate) fn request(
 ) -> Result<Replies, RequestError> {
     let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
     let mut flight = Flight::launch(shared, target, message, timeout)?;
-    let mut spin = Spin::new(shared.settings.busy_poll.min(timeout));
+    let mut spin = Spin::new(shared.settings.busy_poll.min(timeout), &shared.pace);
     spin.restart();
-    loop {
-        flight.receive(shared);
-        if flight.is_complete() {
-            break;
-        }
+    while !flight.is_complete() {
         if spin.again() {
+            flight.receive(shared);
             continue;
         }
+        // In the first millisecond nothing but the answer is waited for, and that most cheaply.
+        if flight.is_fresh(Instant::now()) && flight.receive_blocking(shared) {
+            continue;
+        }
+        flight.receive(shared);
         flight.handle_timeout(shared, Instant::now());
         if flight.is_complete() {
             break;

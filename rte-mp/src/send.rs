@@ -85,11 +85,11 @@ impl Delivery<'_> {
         if self.waiting.is_empty() {
             return;
         }
-        let mut spin = Spin::new(self.shared.settings.busy_poll);
+        let mut spin = Spin::new(self.shared.settings.busy_poll, &self.shared.pace);
         spin.restart();
         let mut pause = None;
         while !self.waiting.is_empty() {
-            if !spin.again() {
+            if !spin.again_later() {
                 if !self.wait_for_room(deadline, pause) {
                     break;
                 }

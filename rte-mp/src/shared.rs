@@ -17,6 +17,7 @@ use crate::stats::Counters;
 use crate::sync::{Signal, lock};
 use crate::transport::return_address::Pool;
 use crate::transport::socket;
+use crate::transport::spin::Pace;
 
 /// What a member was told about its behaviour.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     wake: Signal,
     mailbox: Mutex<Mailbox>,
     next_id: AtomicU64,
+    /// How those who ask or send offer their core while they poll.
+    pub(crate) pace: Pace,
     /// Our user ids, real and effective.
     users: [u32; 2],
 }
@@ -70,6 +73,7 @@ impl Shared {
             wake: Signal::new()?,
             mailbox: Mutex::new(Mailbox::Open(Vec::new())),
             next_id: AtomicU64::new(0),
+            pace: Pace::new(),
             users: [rustix::process::getuid().as_raw(), rustix::process::geteuid().as_raw()],
         })
     }

@@ -36,6 +36,9 @@ pub(crate) use self::directory::Directory;
 /// What a native group speaks.
 const NATIVE_LAYOUT: Layout = Layout::DPDK_25_11;
 
+/// How long the primary is not looked at again.
+const CHECK_COUNTS: Duration = Duration::from_millis(1);
+
 /// How to find a group, and what to be in it.
 pub(crate) struct Wish {
     pub(crate) prefix: String,
@@ -61,6 +64,10 @@ pub(crate) struct Runtime {
     inbox: Inbox,
     /// Where the inbox is bound.
     pub(crate) name: PeerName,
+    /// Where the primary's is.
+    primary: PeerName,
+    /// When the primary was found to take our layout.
+    checked: Mutex<Option<Instant>>,
     pub(crate) lock_timeout: Duration,
 }
 
@@ -209,6 +216,9 @@ impl Runtime {
             layout,
             config: Mutex::new(Arc::new(config)),
             name: *inbox.name(),
+            // It is shorter than our own name, or our own name.
+            primary: directory.socket_name(path::PRIMARY_SOCKET).unwrap_or(*inbox.name()),
+            checked: Mutex::new(None),
             inbox,
             directory,
             lock_timeout: wish.lock_timeout,
@@ -227,13 +237,27 @@ impl Runtime {
 
     /// Gives the primary's socket.
     pub(crate) fn primary_name(&self) -> PeerName {
-        // It is shorter than our own name, or our own name.
-        self.directory.socket_name(path::PRIMARY_SOCKET).unwrap_or(self.name)
+        self.primary
     }
 
     /// Checks that the primary is one that takes our layout: the one that we joined, or one that
     /// was started after it and speaks alike. To be asked before anything goes to its socket.
+    ///
+    /// That it is so counts for a millisecond: a DPDK process that is to take its place can only be
+    /// started once it has ended, since it does not wait for the lock, and takes longer than that
+    /// to be loaded.
     pub(crate) fn check_primary(&self) -> Result<(), PrimaryError> {
+        let now = Instant::now();
+        let mut checked = lock(&self.checked);
+        if checked.is_none_or(|at| now.saturating_duration_since(at) >= CHECK_COUNTS) {
+            *checked = None;
+            self.check_primary_now()?;
+            *checked = Some(now);
+        }
+        Ok(())
+    }
+
+    fn check_primary_now(&self) -> Result<(), PrimaryError> {
         let gone = |errno: Errno| PrimaryError::Gone { errno: errno.raw_os_error() };
         let config = self.current_config().ok_or(gone(Errno::NOENT))?;
         match config.header() {

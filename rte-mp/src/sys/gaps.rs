@@ -22,7 +22,7 @@ const CMSG_ALIGN: usize = mem::size_of::<usize>();
 const CMSG_HEADER: usize = CMSG_ALIGN + 8;
 
 /// The most datagrams that are received by one call. The kernel queues about 11 per socket.
-pub(crate) const MAX_BATCH: usize = 16;
+const MAX_BATCH: usize = 16;
 
 const fn cmsg_space(len: usize) -> usize {
     CMSG_HEADER + len.next_multiple_of(CMSG_ALIGN)
@@ -80,21 +80,24 @@ impl Slot {
         }
     }
 
-    fn header(&mut self, iov: &mut libc::iovec) -> libc::mmsghdr {
+    /// Points a header to our buffers. The kernel need not say who sent what only `peer` can send.
+    fn header(&mut self, iov: &mut libc::iovec, peer: Option<PeerName>) -> libc::mmsghdr {
         *iov = libc::iovec { iov_base: self.bytes.as_mut_ptr().cast(), iov_len: BYTES };
         // SAFETY: every field of `mmsghdr` is an integer or a pointer, for which zero is a value.
         let mut header: libc::mmsghdr = unsafe { MaybeUninit::zeroed().assume_init() };
         header.msg_hdr.msg_iov = ptr::from_mut(iov);
         header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_name = self.address.0.as_mut_ptr().cast();
-        header.msg_hdr.msg_namelen = ADDRESS as libc::socklen_t;
+        if peer.is_none() {
+            header.msg_hdr.msg_name = self.address.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_namelen = ADDRESS as libc::socklen_t;
+        }
         header.msg_hdr.msg_control = self.control.0.as_mut_ptr().cast();
         header.msg_hdr.msg_controllen = CONTROL;
         header
     }
 
     /// Takes over what the kernel wrote, descriptors first.
-    fn fill(&mut self, header: &libc::mmsghdr) {
+    fn fill(&mut self, header: &libc::mmsghdr, peer: Option<PeerName>) {
         let control_len = header.msg_hdr.msg_controllen.min(CONTROL);
         self.fds.clear();
         self.credentials = None;
@@ -119,7 +122,7 @@ impl Slot {
         self.len = (header.msg_len as usize).min(BYTES);
         self.truncated = header.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
         let address_len = (header.msg_hdr.msg_namelen as usize).min(ADDRESS);
-        self.from = socket_path(&self.address.0[..address_len]);
+        self.from = peer.or_else(|| socket_path(&self.address.0[..address_len]));
     }
 }
 
@@ -146,27 +149,77 @@ fn socket_path(address: &[u8]) -> Option<PeerName> {
     PeerName::new(OsStr::from_bytes(&path[..end])).ok()
 }
 
-/// Room for several datagrams.
+/// Room for what is received at once.
 pub(crate) struct Batch {
     slots: Box<[Slot]>,
+    /// The only one who can send here, so that the kernel need not say who did.
+    peer: Option<PeerName>,
+    /// How many datagrams are asked for next: one as long as they come one by one, since that is
+    /// the cheaper call.
+    want: usize,
 }
 
 impl Batch {
-    /// Makes room for `count` datagrams, at least one and at most [`MAX_BATCH`].
-    pub(crate) fn new(count: usize) -> Self {
-        Self { slots: (0..count.clamp(1, MAX_BATCH)).map(|_| Slot::new()).collect() }
+    /// Makes room for datagrams of anybody.
+    pub(crate) fn new() -> Self {
+        Self { slots: (0..MAX_BATCH).map(|_| Slot::new()).collect(), peer: None, want: 1 }
+    }
+
+    /// Makes room for datagrams of `peer`, which the socket is connected to.
+    pub(crate) fn from_peer(peer: PeerName) -> Self {
+        Self { slots: Box::new([Slot::new()]), peer: Some(peer), want: 1 }
     }
 
     /// Receives what is there, without blocking, and says how much of it is in the first slots.
     /// An empty queue is [`io::ErrorKind::WouldBlock`].
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<&mut [Slot]> {
+        let received = match self.want {
+            1 => self.receive_one(socket, libc::MSG_DONTWAIT),
+            _ => self.receive_many(socket),
+        };
+        // One that came alone may be the first of many; many that were fewer are the last.
+        self.want = match received {
+            Ok(count) if count == self.want => self.slots.len(),
+            Ok(_) | Err(_) => 1,
+        };
+        Ok(&mut self.slots[..received?])
+    }
+
+    /// Receives one datagram, and blocks for it, for at most as long as the socket's own timeout.
+    pub(crate) fn receive_blocking(&mut self, socket: BorrowedFd<'_>) -> io::Result<&mut [Slot]> {
+        let count = self.receive_one(socket, 0)?;
+        Ok(&mut self.slots[..count])
+    }
+
+    fn receive_one(&mut self, socket: BorrowedFd<'_>, flags: libc::c_int) -> io::Result<usize> {
+        let slot = &mut self.slots[0];
+        // SAFETY: integers and pointers, for which zero is a value.
+        let mut iov: libc::iovec = unsafe { MaybeUninit::zeroed().assume_init() };
+        let mut header = slot.header(&mut iov, self.peer);
+        // Not by libc's own function, which is a point of cancellation and costs its share.
+        // SAFETY: the header points to buffers of the stated lengths, which live in `slot` and `iov`
+        // and are not touched until the call returns.
+        let len = unsafe {
+            libc::syscall(
+                libc::SYS_recvmsg,
+                socket.as_raw_fd(),
+                &raw mut header.msg_hdr,
+                flags | libc::MSG_CMSG_CLOEXEC,
+            )
+        };
+        header.msg_len = u32::try_from(len).map_err(|_| io::Error::last_os_error())?;
+        slot.fill(&header, self.peer);
+        Ok(1)
+    }
+
+    fn receive_many(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         // SAFETY: integers and pointers, for which zero is a value.
         let mut iovs: [libc::iovec; MAX_BATCH] = unsafe { MaybeUninit::zeroed().assume_init() };
         // SAFETY: integers and pointers, for which zero is a value.
         let mut headers: [libc::mmsghdr; MAX_BATCH] =
             unsafe { MaybeUninit::zeroed().assume_init() };
         for ((slot, iov), header) in self.slots.iter_mut().zip(&mut iovs).zip(&mut headers) {
-            *header = slot.header(iov);
+            *header = slot.header(iov, self.peer);
         }
         // SAFETY: the first `slots.len()` headers point to buffers of the stated lengths, which
         // live in `self.slots` and `iovs` and are not touched until the call returns; a null
@@ -181,11 +234,10 @@ impl Batch {
             )
         };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        let received = &mut self.slots[..count];
-        for (slot, header) in received.iter_mut().zip(&headers) {
-            slot.fill(header);
+        for (slot, header) in self.slots[..count].iter_mut().zip(&headers) {
+            slot.fill(header, self.peer);
         }
-        Ok(received)
+        Ok(count)
     }
 }
 

@@ -21,12 +21,11 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::runtime::liveness::Liveness;
 use crate::sync::lock;
-use crate::sys::gaps::{Batch, MAX_BATCH};
+use crate::sys::gaps::Batch;
 use crate::transport::socket;
 
-/// How many idle addresses are kept for each peer, and in all.
-const MAX_IDLE_PER_PEER: usize = 64;
-const MAX_IDLE: usize = 256;
+/// How many idle addresses are kept.
+const MAX_IDLE: usize = 128;
 
 /// A bound socket that answers come to; its file is removed with it.
 pub(crate) struct ReturnAddress {
@@ -56,8 +55,11 @@ impl ReturnAddress {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => continue,
                 socket => socket?,
             };
-            let batch = Batch::new(if peer.is_some() { 1 } else { MAX_BATCH });
-            let address = Self {
+            let batch = match peer {
+                Some(peer) => Batch::from_peer(peer),
+                None => Batch::new(),
+            };
+            let mut address = Self {
                 socket,
                 name,
                 peer,
@@ -68,6 +70,8 @@ impl ReturnAddress {
             };
             if let Some(peer) = &address.peer {
                 socket::connect_to(address.socket.as_fd(), peer)?;
+                // From here on only the peer can send; what somebody else sent before goes away.
+                while address.has_mail() {}
             }
             return Ok(address);
         }
@@ -130,23 +134,22 @@ impl Drop for ReturnAddress {
 /// The idle return addresses of a group.
 pub(crate) struct Pool {
     directory: PathBuf,
-    /// By the peer that they talk to; nothing once the pool is closed.
-    idle: Mutex<Option<Idle>>,
+    /// The one that was used last stands last. Nothing once the pool is closed.
+    idle: Mutex<Option<Vec<ReturnAddress>>>,
 }
-
-type Idle = HashMap<Option<PeerName>, Vec<ReturnAddress>>;
 
 impl Pool {
     /// Makes an empty pool, whose addresses are bound in `directory`.
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, idle: Mutex::new(Some(Idle::new())) }
+        Self { directory, idle: Mutex::new(Some(Vec::new())) }
     }
 
     /// Gives an idle address that talks to `peer`, or to anybody.
     pub(crate) fn take_idle(&self, peer: Option<PeerName>) -> Option<ReturnAddress> {
         let mut idle = lock(&self.idle);
-        let same_peer = idle.as_mut()?.get_mut(&peer)?;
-        same_peer.pop()
+        let idle = idle.as_mut()?;
+        let at = idle.iter().rposition(|address| address.peer == peer)?;
+        Some(idle.remove(at))
     }
 
     /// Binds a new address that talks to `peer`, or to anybody. If descriptors have run out, the
@@ -170,22 +173,19 @@ impl Pool {
     pub(crate) fn put_back(&self, address: ReturnAddress) {
         let mut guard = lock(&self.idle);
         let Some(idle) = guard.as_mut() else { return };
-        // Peers come and go, and nobody tells when one is not asked any more: begin anew.
-        let outlived = match idle.values().map(Vec::len).sum::<usize>() < MAX_IDLE {
-            true => Idle::new(),
-            false => mem::take(idle),
-        };
-        let same_peer = idle.entry(address.peer).or_default();
-        if same_peer.len() < MAX_IDLE_PER_PEER {
-            same_peer.push(address);
-        }
+        // Peers come and go, and nobody tells when one is not asked any more: the one that was not
+        // used for the longest time gives way.
+        let outlived = (idle.len() == MAX_IDLE).then(|| idle.remove(0));
+        idle.push(address);
         drop(guard);
         drop(outlived);
     }
 
     /// Closes the idle addresses that talk to `peer`: it is gone.
     pub(crate) fn forget(&self, peer: &PeerName) {
-        let forgotten = lock(&self.idle).as_mut().and_then(|idle| idle.remove(&Some(*peer)));
+        let is_of_peer = |address: &mut ReturnAddress| address.peer == Some(*peer);
+        let forgotten: Option<Vec<_>> =
+            lock(&self.idle).as_mut().map(|idle| idle.extract_if(.., is_of_peer).collect());
         drop(forgotten);
     }
 

@@ -14,8 +14,8 @@
  *   cold N      N sync requests, each after 10 ms of rest
  *   oneway N    N messages, until the primary says that all have come
  *
- * It answers `ns` and the nanoseconds of each round trip, after 100 that are not measured, or of
- * the whole of `oneway`. What does not work ends it with `failed WHAT errno=N`.
+ * It answers `ns` and the nanoseconds of each round trip, after some that are not measured, or
+ * of the whole of `oneway`. What does not work ends it with `failed WHAT errno=N`.
  *
  * Pinning is the caller's: EAL would pin its main thread only.
  */
@@ -115,7 +115,7 @@ static bool measure_requests(unsigned long count, bool cold)
 
 	if (times == NULL)
 		return fail("memory");
-	for (int i = 0; i < WARM_UP; i++) {
+	for (unsigned long i = 0; i < WARM_UP && i < count; i++) {
 		if (!ask(&msg, NULL, 0))
 			return false;
 	}

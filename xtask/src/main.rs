@@ -6,6 +6,7 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod bench;
 mod command;
 mod dpdk;
 mod test;
@@ -20,6 +21,14 @@ tasks:
         --require-dpdk   fail if the DPDK suites have to be left out
         --no-fuzz        leave out the fuzz targets, which take a minute each
         suites: code, docs, threads, fuzz, dpdk
+
+  bench [--quick] [--json] [--check] [--only NAME]...
+        Measures how fast it is, beside bare sockets and, where it can run, DPDK.
+        --quick          fewer rounds
+        --json           JSON lines instead of tables
+        --check          fail if a target is missed
+        --only NAME      sync, cold, one-core, dpdk-primary, oneway, broadcast, death, join, idle,
+                         or calls
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +44,7 @@ fn main() -> ExitCode {
             Ok(options) => test::run(&options),
             Err(error) => usage(&error),
         },
+        ["bench", arguments @ ..] => bench::run(arguments),
         [dpdk::HOLD_HUGEPAGES] => dpdk::hold_hugepages(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

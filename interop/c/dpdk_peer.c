@@ -8,11 +8,12 @@
  * is written as `%XX`. The answer to a command is `ok key=value...` or `error errno=N`. What
  * happens by itself comes in between: `received` and `async` lines. End of input means `quit`.
  *
- *   register NAME echo            answers "Got '<param>'", at once
- *   register NAME slow MS         answers the same, MS milliseconds later
- *   register NAME silent          never answers
- *   register NAME count           neither answers nor prints, only counts
- *   register NAME fds CONTENT...  answers with one descriptor for each CONTENT
+ *   register NAME echo              answers "Got '<param>'", at once
+ *   register NAME slow MS           answers the same, MS milliseconds later
+ *   register NAME silent            never answers
+ *   register NAME count             neither answers nor prints, only counts
+ *   register NAME fds CONTENT...    answers with one descriptor for each CONTENT
+ *   register NAME twice CONTENT...  answers the same, and then once more
  *   unregister NAME
  *   counted NAME                            -> ok count=N
  *   send NAME PARAM [CONTENT...]            -> ok
@@ -51,7 +52,7 @@
 #define MAX_RESERVATIONS 64
 #define MAX_CONTENT 256
 
-enum mode { MODE_ECHO, MODE_SLOW, MODE_SILENT, MODE_COUNT, MODE_FDS };
+enum mode { MODE_ECHO, MODE_SLOW, MODE_SILENT, MODE_COUNT, MODE_FDS, MODE_TWICE };
 
 struct action {
 	char name[RTE_MP_MAX_NAME_LEN];
@@ -303,6 +304,9 @@ static int on_message(const struct rte_mp_msg *msg, const void *peer)
 		result = reply_later(&reply, peer, delay_ms);
 	else
 		result = rte_mp_reply(&reply, peer);
+	/* This one may well find nobody any more. */
+	if (mode == MODE_TWICE)
+		rte_mp_reply(&reply, peer);
 	close_fds(&reply);
 	return result;
 }
@@ -325,6 +329,17 @@ static int on_async_replies(const struct rte_mp_msg *request, const struct rte_m
 
 /* ---- commands ---- */
 
+static bool set_contents(struct action *action, char **words, int count)
+{
+	if (count > RTE_MP_MAX_FD_NUM)
+		return false;
+	for (int i = 0; i < count; i++) {
+		decode_word(words[i]);
+		snprintf(action->contents[action->content_count++], MAX_CONTENT, "%s", words[i]);
+	}
+	return true;
+}
+
 static bool set_mode(struct action *action, char **words, int count)
 {
 	const char *mode = words[0];
@@ -338,12 +353,10 @@ static bool set_mode(struct action *action, char **words, int count)
 	} else if (strcmp(mode, "slow") == 0 && count == 2) {
 		action->mode = MODE_SLOW;
 		action->delay_ms = (unsigned int)strtoul(words[1], NULL, 10);
-	} else if (strcmp(mode, "fds") == 0 && count - 1 <= RTE_MP_MAX_FD_NUM) {
+	} else if (strcmp(mode, "fds") == 0 && set_contents(action, words + 1, count - 1)) {
 		action->mode = MODE_FDS;
-		for (int i = 1; i < count; i++) {
-			decode_word(words[i]);
-			snprintf(action->contents[action->content_count++], MAX_CONTENT, "%s", words[i]);
-		}
+	} else if (strcmp(mode, "twice") == 0 && set_contents(action, words + 1, count - 1)) {
+		action->mode = MODE_TWICE;
 	} else {
 		return false;
 	}

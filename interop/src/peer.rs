@@ -69,7 +69,8 @@ impl Peer {
         self.process.pid()
     }
 
-    /// Registers an action. `mode` is one of `echo`, `slow MS`, `silent`, `count`, `fds TEXT...`.
+    /// Registers an action. `mode` is one of `echo`, `slow MS`, `silent`, `count`,
+    /// `fds TEXT...`, `twice TEXT...`.
     pub fn register(&mut self, name: &str, mode: &str) {
         self.expect(&format!("register {name} {mode}"));
     }

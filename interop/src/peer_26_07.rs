@@ -9,7 +9,7 @@
 //! It is written from the documented behaviour and shares no code with rte-mp, so that a mistake
 //! would have to be made twice. It must be a process of its own (`examples/peer_26_07.rs`), since
 //! its POSIX lock conflicts between processes only. It is driven like `c/dpdk_peer.c`, by the
-//! commands `register` (`echo`, `silent`, `count`, `fds`), `unregister`, `counted`, `send`,
+//! commands `register` (`echo`, `silent`, `count`, `fds`, `twice`), `unregister`, `counted`, `send`,
 //! `request`, `quit`, and
 //!
 //! ```text
@@ -107,6 +107,7 @@ enum Mode {
     Silent,
     Count,
     Fds(Vec<String>),
+    Twice(Vec<String>),
 }
 
 enum Answer {
@@ -161,7 +162,7 @@ impl Peer {
             action.count += 1;
             action.mode.clone()
         });
-        let fds = match mode {
+        let (times, contents) = match mode {
             None if kind == Kind::REQUEST && !self.initialised.load(Ordering::Relaxed) => {
                 // A sender that has gone away is its own problem.
                 let _ = self.socket.send(sender, Kind::IGNORE, &message.name, b"", &[]);
@@ -172,14 +173,18 @@ impl Peer {
                 say_received(message, sender);
                 return;
             }
-            Some(Mode::Echo) => Vec::new(),
-            Some(Mode::Fds(contents)) => contents.iter().map(|text| file_holding(text)).collect(),
+            Some(Mode::Echo) => (1, Vec::new()),
+            Some(Mode::Fds(contents)) => (1, contents),
+            Some(Mode::Twice(contents)) => (2, contents),
         };
+        let fds: Vec<_> = contents.iter().map(|text| file_holding(text)).collect();
         say_received(message, sender);
         let mut param = b"Got '".to_vec();
         param.extend_from_slice(&message.param[..message.param.len().min(250)]);
         param.push(b'\'');
-        let _ = self.socket.send(sender, Kind::REPLY, &message.name, &param, &fds);
+        for _ in 0..times {
+            let _ = self.socket.send(sender, Kind::REPLY, &message.name, &param, &fds);
+        }
     }
 
     // ---- commands ----
@@ -188,11 +193,13 @@ impl Peer {
         let words: Vec<_> = line.rest().collect();
         match (line.verb(), &words[..]) {
             ("register", [name, mode, contents @ ..]) => {
+                let contents = || contents.iter().map(|&text| text.to_owned()).collect();
                 let mode = match *mode {
                     "echo" => Mode::Echo,
                     "silent" => Mode::Silent,
                     "count" => Mode::Count,
-                    "fds" => Mode::Fds(contents.iter().map(|&text| text.to_owned()).collect()),
+                    "fds" => Mode::Fds(contents()),
+                    "twice" => Mode::Twice(contents()),
                     _ => return Err(Errno::INVAL),
                 };
                 self.state().actions.insert((*name).to_owned(), Action { mode, count: 0 });

@@ -149,6 +149,24 @@ fn as_many_descriptors_as_26_07_takes_go_both_ways() {
 }
 
 #[test]
+fn an_answer_of_26_07_that_comes_twice_is_not_taken_for_the_next() {
+    with_room(|room| {
+        let mut primary = room.peer_26_07();
+        primary.register("twice", "twice file");
+        let (member, other) = (room.member(), room.member());
+        for round in 0..4 {
+            let param = format!("round {round}");
+            let replies = member.request(&message("twice", &param), None).unwrap();
+            let mut reply = replies.into_reply().unwrap();
+            assert_eq!(text(&reply), format!("Got '{param}'"));
+            assert_eq!(reply.take_fds().iter().map(content_of).collect::<Vec<_>>(), ["file"]);
+            // One thread answers all: the second answer has been sent.
+            assert_alive(&other, &mut primary);
+        }
+    });
+}
+
+#[test]
 fn an_unknown_action_is_ignored_by_26_07_before_init_is_complete_and_not_answered_after() {
     with_room(|room| {
         let mut primary = Peer::new(room.start_26_07(&["initialising"]));
@@ -209,6 +227,24 @@ fn a_member_is_refused_where_26_07_disabled_multi_process() {
         assert!(primary.disable());
         let error = room.refusal(room.group(Role::Secondary));
         assert!(matches!(error, JoinError::Disabled { .. }), "{error}");
+    });
+}
+
+/// A real one asks its secondaries while it starts, since its memory grows.
+#[test]
+fn a_member_answers_the_next_26_07_primary_while_that_one_starts() {
+    with_room(|room| {
+        let primary = room.peer_26_07();
+        let member = room.member();
+        member.register("question", |request| request.reply(b"still here")).unwrap();
+        primary.kill();
+        let mut primary = Peer::new(room.start_26_07(&["unpublished", "initialising"]));
+        let got = primary.request("question", PATIENCE, "", &[]).unwrap();
+        assert_eq!((got.received, &*got.replies[0].param), (1, "still here"));
+        let got = primary.request("unknown", PATIENCE, "", &[]).unwrap();
+        assert_eq!((got.sent, got.received), (0, 0));
+        primary.ask("publish", "");
+        assert_alive(&member, &mut primary);
     });
 }
 

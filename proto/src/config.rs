@@ -65,8 +65,8 @@ impl MpStatus {
 /// The first eight bytes of a config file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
-    /// The primary is starting, or died while it did.
-    NotReady,
+    /// The primary is starting, or died while it did; its flavor, once it has said so.
+    NotReady(Option<Flavor>),
     /// Another program's file.
     NotAConfig {
         /// What stands where the magic should.
@@ -83,9 +83,10 @@ impl Header {
     /// Reads the magic and the version word.
     pub fn parse(bytes: [u8; Self::LEN]) -> Self {
         let [a, b, c, d, e, f, g, h] = bytes;
+        let word = u32::from_ne_bytes([e, f, g, h]);
         match u32::from_ne_bytes([a, b, c, d]) {
-            0 => Self::NotReady,
-            MAGIC => Self::Ready(Flavor::from_word(u32::from_ne_bytes([e, f, g, h]))),
+            0 => Self::NotReady((word != 0).then(|| Flavor::from_word(word))),
+            MAGIC => Self::Ready(Flavor::from_word(word)),
             magic => Self::NotAConfig { magic },
         }
     }
@@ -119,7 +120,8 @@ mod tests {
             Header::parse(bytes)
         };
         let v22 = Flavor::Dpdk(Version::from_word(0x160B_0B63));
-        assert_eq!(header(0, 0x160B_0B63), Header::NotReady);
+        assert_eq!(header(0, 0), Header::NotReady(None));
+        assert_eq!(header(0, 0x160B_0B63), Header::NotReady(Some(v22)));
         assert_eq!(header(0x012E_6FEE, 0x160B_0B63), Header::Ready(v22));
         assert_eq!(header(7, 0), Header::NotAConfig { magic: 7 });
     }

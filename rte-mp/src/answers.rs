@@ -84,7 +84,7 @@ impl Shared {
     }
 
     fn try_answer(&self, peer: &PeerName, answer: &Answer) -> io::Result<()> {
-        if *peer == self.runtime.primary_name() && self.runtime.check_primary().is_err() {
+        if *peer == self.runtime.primary_name() && self.runtime.check_asking_primary().is_err() {
             // Another primary may have taken its place, and die of a wrong length.
             return Err(Errno::CONNREFUSED.into());
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rte_mp::{JoinError, Message, Outcome, RequestError, Role, SendError};
 use rte_mp_interop::{PATIENCE, Peer, message, with_dpdk};
 
-use crate::{SECOND, SOON, assert_talks, outcomes};
+use crate::{SECOND, SOON, assert_talks, outcomes, register_echo, replied};
 
 #[test]
 fn a_member_is_refused_where_a_dpdk_primary_disabled_multi_process() {
@@ -77,6 +77,25 @@ fn a_dpdk_primary_that_has_ended_is_not_joined() {
             assert!(room.files().contains(&"config".to_owned()), "DPDK leaves it: {how}");
             let error = room.refusal(room.group(Role::Secondary));
             assert!(matches!(error, JoinError::NoPrimary { .. }), "{how}: {error}");
+        }
+    });
+}
+
+#[test]
+fn a_member_that_outlives_its_dpdk_primary_talks_to_the_next_one() {
+    with_dpdk(|room| {
+        let mut primary = room.dpdk_primary();
+        let member = room.member();
+        register_echo(&member, "question");
+        for end in [Peer::quit as fn(Peer), Peer::kill] {
+            assert_talks(&member, &mut primary);
+            end(primary);
+            let asked = member.request(&message("check", ""), None);
+            assert!(matches!(asked, Err(RequestError::NoPrimary { .. })), "{asked:?}");
+            primary = room.dpdk_primary();
+            assert_talks(&member, &mut primary);
+            let expected = Ok(replied(&["member got 'again'"]));
+            assert_eq!(primary.request("question", PATIENCE, "again", &[]), expected);
         }
     });
 }

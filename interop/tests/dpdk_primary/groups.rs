@@ -1,6 +1,6 @@
 //! A DPDK secondary and members side by side.
 
-use rte_mp::{Event, Role};
+use rte_mp::{Event, RequestError, Role, SendError};
 use rte_mp_interop::{PATIENCE, message, reply_text, with_dpdk};
 
 use crate::{SECOND, register_echo, replied};
@@ -71,6 +71,10 @@ fn members_are_listed_and_addressed_beside_dpdk_processes() {
             Ok(Event::Left(member)) => assert_eq!(member.name, joined.name),
             other => panic!("{other:?}"),
         }
+        let sent = one.to(&joined.name).send(&message("question", ""));
+        assert!(matches!(sent, Err(SendError::NoPeer { .. })), "{sent:?}");
+        let asked = one.to(&joined.name).request(&message("question", ""), None);
+        assert!(matches!(asked, Err(RequestError::NoPeer { .. })), "{asked:?}");
         primary.kill();
         assert!(matches!(events.recv_timeout(PATIENCE), Ok(Event::PrimaryLeft(_))));
     });

@@ -20,8 +20,10 @@ fn memory_growth_and_hot_plug_of_a_dpdk_primary_are_not_delayed_by_a_member() {
             ("detaching", |primary| primary.detach("net_null7")),
         ];
         for (what, step) in steps {
+            let asked = member.stats().received.requests;
             let took = step(&mut primary);
             assert!(took.as_ref().is_ok_and(|took| *took < two_seconds), "{what}: {took:?}");
+            assert!(member.stats().received.requests > asked, "{what}: all are asked first");
         }
         assert_talks(&member, &mut primary);
     });
@@ -35,6 +37,7 @@ fn a_dpdk_secondary_grows_the_memory_while_a_member_sits_there() {
         let member = room.member();
         let took = secondary.reserve(32 << 20);
         assert!(took.as_ref().is_ok_and(|took| *took < 2 * SECOND), "{took:?}");
+        assert!(member.stats().received.requests > 0, "all are asked first");
         assert_talks(&member, &mut primary);
     });
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use rte_mp::Outcome;
-use rte_mp_interop::{PATIENCE, message, reply_text, text, with_dpdk};
+use rte_mp_interop::{PATIENCE, content_of, message, reply_text, text, with_dpdk};
 
 use crate::{SECOND, SOON, assert_talks, outcomes};
 
@@ -69,6 +69,38 @@ fn a_late_reply_is_not_taken_for_the_next() {
         assert_eq!(answers.recv_timeout(PATIENCE).unwrap().as_deref(), Some("Got 'fourth'"));
         // The late replies found nobody: DPDK takes no harm.
         assert_talks(&member, &mut primary);
+    });
+}
+
+/// A DPDK handler may well call `rte_mp_reply` twice.
+#[test]
+fn an_answer_that_comes_twice_is_not_taken_for_the_next() {
+    with_dpdk(|room| {
+        let mut primary = room.dpdk_primary();
+        primary.register("twice", "twice file");
+        primary.register("after", "echo");
+        let (member, other) = (room.member(), room.member());
+        let (sender, answers) = mpsc::channel();
+        let check = |replies: rte_mp::Replies, param| {
+            let mut reply = replies.into_reply().unwrap();
+            assert_eq!(text(&reply), format!("Got '{param}'"));
+            assert_eq!(reply.take_fds().iter().map(content_of).collect::<Vec<_>>(), ["file"]);
+            // The primary has one thread for all: once it answers somebody else, the second answer
+            // has been sent.
+            let replies = other.request(&message("after", ""), None).unwrap();
+            assert_eq!(reply_text(replies), "Got ''");
+        };
+        for round in 0..4 {
+            let param = format!("sync {round}");
+            check(member.request(&message("twice", &param), None).unwrap(), param);
+            let (param, sender) = (format!("async {round}"), sender.clone());
+            member
+                .request_async(&message("twice", &param), None, move |replies| {
+                    sender.send(replies).unwrap();
+                })
+                .unwrap();
+            check(answers.recv_timeout(PATIENCE).unwrap(), param);
+        }
     });
 }
 

@@ -141,8 +141,8 @@ impl ConfigFile {
                 Header::NotAConfig { magic } => {
                     return Err(JoinError::NotAConfig { path: self.path.clone(), magic });
                 }
-                Header::NotReady if wait_a_little(deadline, &mut pause) => {}
-                Header::NotReady => {
+                Header::NotReady(_) if wait_a_little(deadline, &mut pause) => {}
+                Header::NotReady(_) => {
                     let prefix = directory.prefix.clone();
                     return Err(JoinError::NotReady { prefix, waited });
                 }
@@ -209,7 +209,9 @@ impl ConfigFile {
         let mut bytes = [0; Header::LEN];
         match self.file.read_exact_at(&mut bytes, 0) {
             Ok(()) => Ok(Header::parse(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Header::NotReady),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Ok(Header::NotReady(None))
+            }
             Err(error) => Err(error),
         }
     }
@@ -243,7 +245,7 @@ impl ConfigFile {
 
     /// Removes a file that no primary has made ready: one that was just begun.
     pub(super) fn remove_if_not_ready(&self) {
-        if matches!(self.header(), Ok(Header::NotReady)) {
+        if matches!(self.header(), Ok(Header::NotReady(_))) {
             self.remove();
         }
     }
@@ -260,7 +262,7 @@ impl ConfigFile {
     fn flavor(&self) -> Option<Flavor> {
         match self.header().ok()? {
             Header::Ready(flavor) => Some(flavor),
-            Header::NotReady | Header::NotAConfig { .. } => None,
+            Header::NotReady(_) | Header::NotAConfig { .. } => None,
         }
     }
 

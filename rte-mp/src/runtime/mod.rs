@@ -251,25 +251,37 @@ impl Runtime {
         let mut checked = lock(&self.checked);
         if checked.is_none_or(|at| now.saturating_duration_since(at) >= CHECK_COUNTS) {
             *checked = None;
-            self.check_primary_now()?;
+            match self.primary_header()? {
+                Header::Ready(flavor) => self.check_speech(flavor)?,
+                Header::NotReady(_) | Header::NotAConfig { .. } => {
+                    return Err(PrimaryError::Gone { errno: Errno::CONNREFUSED.raw_os_error() });
+                }
+            }
             *checked = Some(now);
         }
         Ok(())
     }
 
-    fn check_primary_now(&self) -> Result<(), PrimaryError> {
-        let gone = |errno: Errno| PrimaryError::Gone { errno: errno.raw_os_error() };
-        let config = self.current_config().ok_or(gone(Errno::NOENT))?;
-        match config.header() {
-            Ok(Header::Ready(flavor)) if flavor == self.flavor => Ok(()),
-            Ok(Header::Ready(flavor)) => match flavor.layout() {
-                Ok(layout) if layout == self.layout => Ok(()),
-                Ok(_) | Err(_) => Err(PrimaryError::Another),
-            },
-            Ok(Header::NotReady | Header::NotAConfig { .. }) | Err(_) => {
-                Err(gone(Errno::CONNREFUSED))
+    /// Checks that a primary that has asked something takes our layout. DPDK asks its secondaries
+    /// before it is ready, whenever its memory grows, and fails to start without an answer.
+    pub(crate) fn check_asking_primary(&self) -> Result<(), PrimaryError> {
+        match self.primary_header()? {
+            Header::Ready(flavor) | Header::NotReady(Some(flavor)) => self.check_speech(flavor),
+            Header::NotReady(None) | Header::NotAConfig { .. } => {
+                Err(PrimaryError::Gone { errno: Errno::CONNREFUSED.raw_os_error() })
             }
         }
+    }
+
+    fn primary_header(&self) -> Result<Header, PrimaryError> {
+        let gone = |errno: Errno| PrimaryError::Gone { errno: errno.raw_os_error() };
+        let config = self.current_config().ok_or(gone(Errno::NOENT))?;
+        config.header().map_err(|_| gone(Errno::CONNREFUSED))
+    }
+
+    fn check_speech(&self, flavor: Flavor) -> Result<(), PrimaryError> {
+        let same = flavor == self.flavor || flavor.layout().is_ok_and(|l| l == self.layout);
+        if same { Ok(()) } else { Err(PrimaryError::Another) }
     }
 
     /// Gives the config file that is in place: a primary that ended cleanly removed its own, and

@@ -268,39 +268,6 @@ fn a_request_for_nobody_is_answered_by_an_ignore_and_its_descriptors_are_closed(
 }
 
 #[test]
-fn an_answer_that_comes_twice_is_not_taken_for_the_next_one() {
-    let room = Room::new();
-    let pair = room.pair();
-    let peer = RawPeer::member(pair.primary.runtime_dir(), "1");
-    for (victim, ask) in
-        [(&pair.primary, SYNC), (&pair.primary, BROADCAST), (&pair.secondary, SYNC)]
-    {
-        for question in [&b"first"[..], b"second", b"third"] {
-            let replies = thread::scope(|scope| {
-                let asking = scope.spawn(|| ask(victim, &peer));
-                let request = peer.receive();
-                let reply = Wire::new(REPLY, "ask").param(question);
-                let (reader, writer) = pipe();
-                let twice = reply.clone().fd_count(1);
-                // Whoever asked may be gone when the second one comes.
-                peer.send_with(&request.from, &twice, &[writer.as_fd()]);
-                let _ = peer.try_send(&request.from, &reply);
-                let _ = peer.try_send(&request.from, &Wire::new(IGNORE, "ask"));
-                drop(writer);
-                let replies = asking.join().expect("it is answered");
-                (replies, reader)
-            });
-            let (replies, reader) = replies;
-            let reply = replies.into_reply().expect("it replied");
-            assert_eq!(reply.param(), question, "the answer to this very request");
-            drop(reply);
-            assert_closed(reader);
-        }
-    }
-    pair.assert_well();
-}
-
-#[test]
 fn nobody_can_answer_for_another() {
     let room = Room::new();
     let pair = room.pair();

@@ -23,13 +23,12 @@ use crate::replies::Replies;
 use crate::route::{Route, Target};
 use crate::runtime::liveness::{Liveness, MAX_PROBE_INTERVAL, Owners, SURE_PROBE_INTERVAL};
 use crate::shared::Shared;
-use crate::sys::gaps::{Batch, Slot};
 use crate::time::deadline_after;
 use crate::transport::return_address::ReturnAddress;
 use crate::transport::socket;
 
 /// How long a peer may take before it is watched for its death.
-pub(crate) const UNWATCHED: Duration = Duration::from_millis(1);
+const UNWATCHED: Duration = Duration::from_millis(1);
 /// Until when it is tried again to find the process of a peer, in terms of the interval of looks.
 const UNSURE: Duration = Duration::from_millis(4);
 /// How long until full peers are tried again that are asked from one address.
@@ -196,33 +195,11 @@ impl Flight {
         self.exchange.is_complete()
     }
 
-    /// Tells whether nothing else is due before peers are looked after for the first time.
-    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
-        self.look_interval == UNWATCHED
-            && self.next_send.is_none()
-            && self.exchange.poll_transmit().is_none()
-            && self.address.as_ref().is_some_and(ReturnAddress::is_connected)
-            && self.exchange.poll_timeout().is_some_and(|deadline| deadline >= now + UNWATCHED)
-    }
-
-    /// As [`Flight::receive`], but waits for [`UNWATCHED`] if nothing has come.
-    pub(crate) fn receive_blocking(&mut self, shared: &Shared) -> bool {
-        self.take_in(shared, Batch::receive_blocking)
-    }
-
     /// Takes in what has come first, and tells whether there was anything. Does not block.
     pub(crate) fn receive(&mut self, shared: &Shared) -> bool {
-        self.take_in(shared, Batch::receive)
-    }
-
-    fn take_in(
-        &mut self,
-        shared: &Shared,
-        receive: impl for<'a> FnOnce(&'a mut Batch, BorrowedFd<'_>) -> io::Result<&'a mut [Slot]>,
-    ) -> bool {
         let Some(address) = &mut self.address else { return false };
         let (socket, batch) = address.receiver();
-        let Ok(slots) = receive(batch, socket) else { return false };
+        let Ok(slots) = batch.receive(socket) else { return false };
         let mut strays = false;
         for slot in slots {
             let fds = mem::take(&mut slot.fds);

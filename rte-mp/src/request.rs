@@ -32,15 +32,10 @@ pub(crate) fn request(
     let mut spin = Spin::new(shared.settings.busy_poll.min(timeout), &shared.pace);
     spin.restart();
     while !flight.is_complete() {
-        if spin.again() {
-            flight.receive(shared);
-            continue;
-        }
-        // In the first millisecond nothing but the answer is waited for, and that most cheaply.
-        if flight.is_fresh(Instant::now()) && flight.receive_blocking(shared) {
-            continue;
-        }
         flight.receive(shared);
+        if flight.is_complete() || spin.again() {
+            continue;
+        }
         flight.handle_timeout(shared, Instant::now());
         if flight.is_complete() {
             break;

@@ -174,7 +174,7 @@ impl Batch {
     /// An empty queue is [`io::ErrorKind::WouldBlock`].
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<&mut [Slot]> {
         let received = match self.want {
-            1 => self.receive_one(socket, libc::MSG_DONTWAIT),
+            1 => self.receive_one(socket),
             _ => self.receive_many(socket),
         };
         // One that came alone may be the first of many; many that were fewer are the last.
@@ -185,13 +185,7 @@ impl Batch {
         Ok(&mut self.slots[..received?])
     }
 
-    /// Receives one datagram, and blocks for it, for at most as long as the socket's own timeout.
-    pub(crate) fn receive_blocking(&mut self, socket: BorrowedFd<'_>) -> io::Result<&mut [Slot]> {
-        let count = self.receive_one(socket, 0)?;
-        Ok(&mut self.slots[..count])
-    }
-
-    fn receive_one(&mut self, socket: BorrowedFd<'_>, flags: libc::c_int) -> io::Result<usize> {
+    fn receive_one(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let slot = &mut self.slots[0];
         // SAFETY: integers and pointers, for which zero is a value.
         let mut iov: libc::iovec = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -204,7 +198,7 @@ impl Batch {
                 libc::SYS_recvmsg,
                 socket.as_raw_fd(),
                 &raw mut header.msg_hdr,
-                flags | libc::MSG_CMSG_CLOEXEC,
+                libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC,
             )
         };
         header.msg_len = u32::try_from(len).map_err(|_| io::Error::last_os_error())?;

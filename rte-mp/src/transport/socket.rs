@@ -1,25 +1,22 @@
 //! Datagram sockets bound to a path: bind, send, probe.
 //!
-//! Receiving is in `sys::gaps`. Every socket here is close-on-exec; those that receive ask the
-//! kernel who sent (`SO_PASSCRED`). Each call says whether it may block.
+//! Receiving is in `sys::gaps`. Every socket here is close-on-exec and non-blocking; those that
+//! receive ask the kernel who sent (`SO_PASSCRED`).
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
 use rte_mp_proto::{Layout, PeerName};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType, bind, connect, sendmsg, sendmsg_addr, socket_with, sockopt,
-    sockopt::Timeout,
 };
 
 /// Makes a socket and binds it to `name`, which must not exist.
 pub(crate) fn bound(name: &PeerName) -> io::Result<OwnedFd> {
     let socket = unbound()?;
-    sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(BLOCKING))?;
     sockopt::set_socket_passcred(&socket, true)?;
     // What others have not read fills our own buffer; the kernel cuts this down to its limit.
     let _ = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
@@ -101,13 +98,15 @@ pub(crate) fn absent_errno(error: &io::Error) -> i32 {
 
 const SEND_BUFFER: usize = 8 << 20;
 
-/// How long a receive blocks that may.
-const BLOCKING: Duration = Duration::from_millis(1);
-
 const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 fn unbound() -> io::Result<OwnedFd> {
-    Ok(socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?)
+    Ok(socket_with(
+        AddressFamily::UNIX,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?)
 }
 
 fn address(name: &PeerName) -> io::Result<SocketAddrUnix> {

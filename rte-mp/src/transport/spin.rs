@@ -1,22 +1,20 @@
 //! Waiting is spin-then-block: this is the spin.
 //!
 //! Waking an idle core costs more than the whole round trip, so a receiver polls for a short
-//! window after activity. Where both ends share a core, polling must give way. What giving way
-//! costs tells which it is: next to nothing where nobody else wants the core, a few microseconds
-//! where the peer ran meanwhile and has answered, and a time slice where somebody computes.
+//! window after activity. Where others want the core, the peer perhaps, polling must give way.
+//! What giving way costs tells which it is: next to nothing where nobody else wants the core, and
+//! then it is offered seldom; else it is offered after every poll.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Who gets the core back sooner had it for himself.
 const ALONE: Duration = Duration::from_nanos(1500);
-/// Who gets it back later shared it with somebody who computes.
-const WITH_A_PEER: Duration = Duration::from_micros(50);
-/// How many polls pass between two offers of the core: where nobody wants it, and at most.
+/// How many polls pass between two offers of the core, where nobody wants it.
 const POLLS_ALONE: u32 = 16;
-const MAX_POLLS: u32 = 1024;
 
-/// How often those who poll offer their core. Learned by one, and taken over by the next.
+/// How many polls pass between two offers of the core. Learned by one who polls, and taken over by
+/// the next.
 #[derive(Debug)]
 pub(crate) struct Pace(AtomicU32);
 
@@ -30,8 +28,9 @@ impl Pace {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn learn(&self, polls: u32) {
-        self.0.store(polls, Ordering::Relaxed);
+    /// Learns from how long the core was away when it was offered.
+    fn learn(&self, away: Duration) {
+        self.0.store(if away < ALONE { POLLS_ALONE } else { 1 }, Ordering::Relaxed);
     }
 }
 
@@ -57,37 +56,22 @@ impl<'a> Spin<'a> {
 
     /// Says whether to poll once more (`true`) or to block.
     pub(crate) fn again(&mut self) -> bool {
-        let Some(until) = self.until else { return false };
         self.polls += 1;
-        if self.polls >= self.pace.polls() {
-            self.polls = 0;
-            if self.offer_core() >= until {
-                self.until = None;
-                return false;
-            }
-        }
-        true
+        if self.polls < self.pace.polls() { self.until.is_some() } else { self.again_later() }
     }
 
-    /// As [`Spin::again`], where the peer has to run before another try can succeed.
+    /// As [`Spin::again`], where the peer has to run before another try can succeed: offers the core
+    /// to others first, and says whether the window is still open when it is back.
     pub(crate) fn again_later(&mut self) -> bool {
-        self.polls = MAX_POLLS;
-        self.again()
-    }
-
-    /// Offers the core to others, and learns from how long they had it. Gives the time.
-    fn offer_core(&self) -> Instant {
+        let Some(until) = self.until else { return false };
         let before = Instant::now();
         rustix::thread::sched_yield();
         let after = Instant::now();
-        let away = after - before;
-        self.pace.learn(if away < ALONE {
-            POLLS_ALONE
-        } else if away < WITH_A_PEER {
-            1
-        } else {
-            (self.pace.polls() * 4).clamp(POLLS_ALONE, MAX_POLLS)
-        });
-        after
+        self.pace.learn(after - before);
+        self.polls = 0;
+        if after >= until {
+            self.until = None;
+        }
+        self.until.is_some()
     }
 }

@@ -247,8 +247,9 @@ fn a_client_too_busy_to_read_gets_all_its_answers_in_the_end() {
     let (open, gate) = channel::<()>();
     let (sender, news) = channel();
     let mut gate = Some(gate);
-    // More answers than the primary's socket has room for while nobody reads them.
-    let (count, room) = (500_u32, 167_u64);
+    // More answers than a socket of the usual size has room for. Nobody reads them while we ask:
+    // our driver is in the first callback.
+    let count = 500_u32;
     for number in 0..count {
         let (sender, gate) = (sender.clone(), gate.take());
         let done = move |replies: Replies| {
@@ -261,8 +262,6 @@ fn a_client_too_busy_to_read_gets_all_its_answers_in_the_end() {
         let message = message_with("echo", &number.to_ne_bytes());
         secondary.request_async(&message, Some(LONG), done).unwrap();
     }
-    // What finds the primary's queue full waits for our driver, which is in the first callback.
-    eventually("more are answered than there is room", || primary.stats().sent.replies > room);
     drop(open);
     for _ in 0..count {
         let (number, reply) = wait_for(&news);

@@ -36,6 +36,7 @@ mod to;
 #[cfg(feature = "tokio")]
 mod tokio_drive;
 mod transport;
+mod unique;
 mod workers;
 
 pub use action::{HandlerResult, Request};

@@ -30,6 +30,7 @@ use crate::error::JoinError;
 use crate::sync::lock;
 use crate::time::deadline_after;
 use crate::transport::socket::{self, Presence};
+use crate::unique::random;
 
 pub(crate) use self::directory::Directory;
 
@@ -185,8 +186,8 @@ impl Runtime {
         wish: &Wish,
         deadline: Instant,
     ) -> Result<Option<(ConfigFile, Flavor, Inbox)>, JoinError> {
-        let file = path::secondary_socket(std::process::id(), unique_number());
-        let name = directory.socket_name(&file)?;
+        let unique = random().map_err(JoinError::io("name a socket in", &directory.path))?;
+        let name = directory.socket_name(&path::secondary_socket(std::process::id(), unique))?;
         let config = ConfigFile::open(directory)?;
         let flavor = config.wait_until_ready(directory, deadline, wish.ready_timeout)?;
         known_layout(directory, flavor, wish.assumed_layout)?;
@@ -373,13 +374,6 @@ fn known_layout(
     flavor.layout().or_else(|source| {
         assumed.ok_or_else(|| JoinError::Version { prefix: directory.prefix.clone(), source })
     })
-}
-
-/// Tells apart what this process joins one after the other. DPDK has the time stamp counter here.
-fn unique_number() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let nanoseconds = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32).as_nanos();
-    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
 }
 
 /// The first pause of [`wait_a_little`].

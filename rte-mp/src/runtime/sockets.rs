@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rte_mp_proto::{MAX_MEMBERS, PeerName, path};
-use rustix::fs::{Dir, FileType};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, StatxFlags, statx};
 
 use super::directory::Directory;
 use crate::transport::socket::{self, Presence};
@@ -49,11 +49,15 @@ pub(super) fn list(directory: &Directory, timeout: Duration) -> io::Result<Vec<P
     Ok(listed)
 }
 
-/// Tells apart the sockets that were at `name` one after the other, by number and age of the file.
+/// Tells apart the sockets that were at `name` one after the other: by the number of the file, which
+/// a disk gives out again, and by its birth, which a file system in memory need not know. Not by the
+/// time of its last change: that is changed by removing it.
 pub(super) fn incarnation(name: &PeerName) -> io::Result<u64> {
-    let metadata = fs::symlink_metadata(name.as_path())?;
-    let changed = (metadata.ctime().cast_unsigned() << 30) + metadata.ctime_nsec().cast_unsigned();
-    Ok(changed ^ metadata.ino().rotate_left(32))
+    let flags = StatxFlags::INO | StatxFlags::BTIME;
+    let status = statx(CWD, name.as_path(), AtFlags::SYMLINK_NOFOLLOW, flags)?;
+    let birth = status.stx_btime;
+    let seconds = birth.tv_sec.cast_unsigned().rotate_left(30);
+    Ok(seconds ^ u64::from(birth.tv_nsec) ^ status.stx_ino.rotate_left(32))
 }
 
 /// Removes every socket that nobody owns: the primary's, secondaries', old return addresses. The

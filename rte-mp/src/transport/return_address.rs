@@ -17,12 +17,12 @@ use std::sync::Mutex;
 
 use rte_mp_proto::{PeerName, path};
 use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::runtime::liveness::Liveness;
 use crate::sync::lock;
 use crate::sys::gaps::Batch;
 use crate::transport::socket;
+use crate::unique::random;
 
 /// How many idle addresses are kept.
 const MAX_IDLE: usize = 128;
@@ -199,11 +199,4 @@ impl Pool {
         let cleared = lock(&self.idle).as_mut().map(mem::take);
         drop(cleared);
     }
-}
-
-/// A number that no other address has, also not one of another pid namespace's same pid.
-fn random() -> io::Result<u64> {
-    let mut bytes = [0; 8];
-    getrandom(&mut bytes, GetRandomFlags::empty())?;
-    Ok(u64::from_ne_bytes(bytes))
 }

@@ -1,6 +1,6 @@
 //! Descriptors that travel with messages, requests and replies.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
@@ -234,6 +234,9 @@ fn a_program_that_is_started_inherits_nothing_of_a_group() {
     let reply = secondary.request(&with_files("echo", 3), Some(LONG)).unwrap().into_reply();
     let mut other =
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    // It is called so once the kernel has closed what it is not to inherit.
+    let comm = format!("/proc/{}/comm", other.id());
+    eventually("the program runs", || fs::read_to_string(&comm).is_ok_and(|name| name == "cat\n"));
     let inherited: Vec<_> = descriptors_of(other.id())
         .into_iter()
         .filter(|(fd, link)| *fd > 2 && !before.contains(link))

@@ -330,8 +330,9 @@ impl Group {
         }
     }
 
-    /// Leaves the group for all handles: removes what we made, answers what is queued by ignores,
-    /// ends our own requests, and waits until the running handler has returned.
+    /// Leaves the group for all handles: removes our sockets, and a primary's config file, answers
+    /// what is queued by ignores, ends our own requests, and waits until the running handler has
+    /// returned. The directory stays, as in DPDK.
     ///
     /// Called inside a handler, it does not wait for that one. In a process that was forked off, it
     /// changes nothing of the group: what was joined before the fork belongs to the parent.

@@ -20,7 +20,7 @@ use rte_mp_proto::{Flavor, path};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::directory::Directory;
-use super::{FIRST_PAUSE, in_directory, wait_a_little};
+use super::{FIRST_PAUSE, wait_a_little};
 use crate::error::JoinError;
 use crate::sys::gaps::{lock_holder, lock_range};
 use crate::sys::mapping;
@@ -37,7 +37,7 @@ pub(crate) struct ConfigFile {
 impl ConfigFile {
     /// Opens the file of a group that somebody leads.
     pub(super) fn open(directory: &Directory) -> Result<Self, JoinError> {
-        let path = in_directory(&directory.path, path::CONFIG);
+        let path = directory.path.join(path::CONFIG);
         let file = options().write(true).open(&path).or_else(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => options().open(&path),
             _ => Err(error),
@@ -62,7 +62,7 @@ impl ConfigFile {
 
     /// Opens or makes the file and takes the primary's lock, without changing a byte of it.
     pub(super) fn lock_as_primary(directory: &Directory) -> Result<Self, JoinError> {
-        let path = in_directory(&directory.path, path::CONFIG);
+        let path = directory.path.join(path::CONFIG);
         loop {
             let file = options()
                 .write(true)

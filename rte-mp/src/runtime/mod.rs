@@ -16,7 +16,7 @@ pub(crate) mod sockets;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,9 @@ use crate::transport::socket::{self, Presence};
 use crate::unique::random;
 
 pub(crate) use self::directory::Directory;
+
+/// What kind of process leads a group, and how its datagrams are laid out.
+type Speech = (Flavor, Layout);
 
 /// What a native group speaks.
 const NATIVE_LAYOUT: Layout = Layout::DPDK_25_11;
@@ -82,6 +85,12 @@ pub(crate) enum PrimaryError {
     },
     /// One that speaks another layout.
     Another,
+}
+
+impl PrimaryError {
+    fn gone(errno: Errno) -> Self {
+        Self::Gone { errno: errno.raw_os_error() }
+    }
 }
 
 impl Runtime {
@@ -166,9 +175,7 @@ impl Runtime {
         let mut pause = FIRST_PAUSE;
         directory.check()?;
         loop {
-            if let Some((config, flavor, inbox)) = Self::attach(&directory, wish, deadline)? {
-                let layout = known_layout(&directory, flavor, wish.assumed_layout)?;
-                let speech = (flavor, layout);
+            if let Some((config, speech, inbox)) = Self::attach(&directory, wish, deadline)? {
                 return Ok(Self::new(directory, wish, Role::Secondary, speech, config, inbox));
             }
             if !wait_a_little(deadline, &mut pause) {
@@ -185,12 +192,12 @@ impl Runtime {
         directory: &Directory,
         wish: &Wish,
         deadline: Instant,
-    ) -> Result<Option<(ConfigFile, Flavor, Inbox)>, JoinError> {
+    ) -> Result<Option<(ConfigFile, Speech, Inbox)>, JoinError> {
         let unique = random().map_err(JoinError::io("name a socket in", &directory.path))?;
         let name = directory.socket_name(&path::secondary_socket(std::process::id(), unique))?;
         let config = ConfigFile::open(directory)?;
         let flavor = config.wait_until_ready(directory, deadline, wish.ready_timeout)?;
-        known_layout(directory, flavor, wish.assumed_layout)?;
+        let layout = known_layout(directory, flavor, wish.assumed_layout)?;
         config.check_enabled(directory, flavor)?;
         let _locked = directory.lock_exclusive(wish.lock_timeout)?;
         sockets::remove_stale(directory)
@@ -200,14 +207,14 @@ impl Runtime {
             return Ok(None);
         }
         config.attach(directory, flavor)?;
-        Ok(Some((config, flavor, inbox)))
+        Ok(Some((config, (flavor, layout), inbox)))
     }
 
     fn new(
         directory: Directory,
         wish: &Wish,
         role: Role,
-        (flavor, layout): (Flavor, Layout),
+        (flavor, layout): Speech,
         config: ConfigFile,
         inbox: Inbox,
     ) -> Self {
@@ -255,7 +262,7 @@ impl Runtime {
             match self.primary_header()? {
                 Header::Ready(flavor) => self.check_speech(flavor)?,
                 Header::NotReady(_) | Header::NotAConfig { .. } => {
-                    return Err(PrimaryError::Gone { errno: Errno::CONNREFUSED.raw_os_error() });
+                    return Err(PrimaryError::gone(Errno::CONNREFUSED));
                 }
             }
             *checked = Some(now);
@@ -269,15 +276,14 @@ impl Runtime {
         match self.primary_header()? {
             Header::Ready(flavor) | Header::NotReady(Some(flavor)) => self.check_speech(flavor),
             Header::NotReady(None) | Header::NotAConfig { .. } => {
-                Err(PrimaryError::Gone { errno: Errno::CONNREFUSED.raw_os_error() })
+                Err(PrimaryError::gone(Errno::CONNREFUSED))
             }
         }
     }
 
     fn primary_header(&self) -> Result<Header, PrimaryError> {
-        let gone = |errno: Errno| PrimaryError::Gone { errno: errno.raw_os_error() };
-        let config = self.current_config().ok_or(gone(Errno::NOENT))?;
-        config.header().map_err(|_| gone(Errno::CONNREFUSED))
+        let config = self.current_config().ok_or(PrimaryError::gone(Errno::NOENT))?;
+        config.header().map_err(|_| PrimaryError::gone(Errno::CONNREFUSED))
     }
 
     fn check_speech(&self, flavor: Flavor) -> Result<(), PrimaryError> {
@@ -389,9 +395,4 @@ fn wait_a_little(deadline: Instant, pause: &mut Duration) -> bool {
     std::thread::sleep(left.min(*pause));
     *pause = (*pause * 2).min(LONGEST);
     true
-}
-
-/// Gives the path of `file` in `directory` for an error.
-fn in_directory(directory: &Path, file: &str) -> PathBuf {
-    directory.join(file)
 }

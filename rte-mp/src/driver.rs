@@ -1,7 +1,7 @@
 //! The inbox: batches in, handlers out; async requests, answers that wait, members' news.
 //!
 //! One driver per member. It runs on a thread of its own, or in the caller's event loop: it offers
-//! a descriptor, its next deadline, and [`Driver::turn`]. Nothing here blocks but [`Driver::run`].
+//! a descriptor, its next deadline, and [`Driver::process`]. Nothing here blocks but [`Driver::run`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -111,7 +111,7 @@ impl Driver {
         self.shared.left.is_set()
     }
 
-    /// Gives the time at which [`Driver::turn`] is due even if the descriptor says nothing.
+    /// Gives the time at which [`Driver::process`] is due even if the descriptor says nothing.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let task = self.timers.first().map(|(due, _)| *due);
         let members = self.follower.as_ref().and_then(|follower| follower.poll_timeout());
@@ -271,7 +271,7 @@ impl Driver {
         let now = Instant::now();
         while flight.receive(&self.shared) {}
         flight.send_unsent(&self.shared, now);
-        if flight.processes().next().is_some() {
+        if flight.somebody_has_ended() {
             flight.look_after_peers(&self.shared, now);
         }
         flight.handle_timeout(&self.shared, now);

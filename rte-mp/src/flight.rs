@@ -15,9 +15,8 @@ use rte_mp_proto::{
     Door, DropReason, Encoded, Exchange, Flavor, Kind, PeerName, Received, dispatch,
 };
 use rustix::event::PollFlags;
-use rustix::io::Errno;
 
-use crate::error::RequestError;
+use crate::error::{RequestError, raw};
 use crate::message::Message;
 use crate::replies::Replies;
 use crate::route::{Route, Target};
@@ -43,8 +42,8 @@ pub(crate) struct Flight {
     /// The request's descriptors, kept only while some peer has not got them.
     fds: Vec<OwnedFd>,
     /// When to look after the peers: first to begin to watch them, then to probe.
-    next_look: Option<Instant>,
-    /// How long after a look the next one is due, if there is one.
+    next_look: Instant,
+    /// How long after a look the next one is due, while some peer has to be probed.
     look_interval: Duration,
     /// When to try again to send to those whose queues are full.
     next_send: Option<Instant>,
@@ -66,7 +65,7 @@ impl Flight {
             address: None,
             encoded: message.datagram(Kind::Request).encode(shared.layout()),
             fds: Vec::new(),
-            next_look: Some(now + UNWATCHED),
+            next_look: now + UNWATCHED,
             look_interval: UNWATCHED,
             next_send: None,
         };
@@ -163,8 +162,7 @@ impl Flight {
             }
             Err(error) if socket::is_full(&error) => {}
             Err(error) => {
-                let errno = errno_of(&error);
-                self.exchange.handle_unsendable(peer, errno);
+                self.exchange.handle_unsendable(peer, raw(&error));
             }
         }
     }
@@ -177,9 +175,8 @@ impl Flight {
                 self.next_send = self.retry_at(now);
             }
             Err(error) => {
-                let errno = errno_of(&error);
                 for peer in self.exchange.unsent().collect::<Vec<_>>() {
-                    self.exchange.handle_unsendable(&peer, errno);
+                    self.exchange.handle_unsendable(&peer, raw(&error));
                 }
             }
         }
@@ -235,7 +232,7 @@ impl Flight {
     /// Gives the time at which [`Flight::handle_timeout`] is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.exchange.poll_timeout()?;
-        [self.next_look, self.next_send].into_iter().flatten().chain([deadline]).min()
+        self.next_send.into_iter().chain([self.next_look, deadline]).min()
     }
 
     /// Does what it is time for: tries full peers again, looks after the silent ones, and gives up
@@ -244,7 +241,7 @@ impl Flight {
         if self.next_send.is_some_and(|send| send <= now) {
             self.send_unsent(shared, now);
         }
-        if self.next_look.is_some_and(|look| look <= now) {
+        if self.next_look <= now {
             self.look_after_peers(shared, now);
         }
         self.exchange.handle_timeout(now);
@@ -274,7 +271,7 @@ impl Flight {
             }
         }
         let interval = if all_known { SURE_PROBE_INTERVAL } else { self.look_interval };
-        self.next_look = Some(now + interval);
+        self.next_look = now + interval;
         // Often at first: a process that is ending refuses soon.
         self.look_interval = (self.look_interval * 2).min(MAX_PROBE_INTERVAL);
         if !dead.is_empty() {
@@ -293,8 +290,13 @@ impl Flight {
         Some((address.as_fd(), flags))
     }
 
-    /// Lists the processes that are watched: each polls as readable when it has ended, and then
-    /// it is time for [`Flight::look_after_peers`].
+    /// Tells whether a process that is watched has ended, so that it is time for
+    /// [`Flight::look_after_peers`].
+    pub(crate) fn somebody_has_ended(&self) -> bool {
+        self.address.iter().any(|address| address.liveness.values().any(Liveness::has_ended))
+    }
+
+    /// Lists the processes that are watched: each polls as readable when it has ended.
     pub(crate) fn processes(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let liveness = self.address.iter().flat_map(|address| address.liveness.values());
         liveness.filter_map(Liveness::pidfd).map(|pidfd| (pidfd, PollFlags::IN))
@@ -353,10 +355,6 @@ fn take_answer(
             shared.counters.count_dropped(reason, fd_count);
         })
         .is_ok()
-}
-
-fn errno_of(error: &io::Error) -> i32 {
-    error.raw_os_error().unwrap_or_else(|| Errno::IO.raw_os_error())
 }
 
 fn return_address(shared: &Shared, source: io::Error) -> RequestError {

@@ -17,6 +17,6 @@ pub use request::{NoReplyError, RequestError};
 pub use send::{ReplyError, SendError};
 
 /// The errno of an error from the system, `EIO` if it has none.
-fn raw(error: &io::Error) -> i32 {
+pub(crate) fn raw(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or_else(|| Errno::IO.raw_os_error())
 }

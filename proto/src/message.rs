@@ -60,6 +60,9 @@ impl ActionName {
     /// The longest name, in bytes; on the wire a NUL follows.
     pub const MAX_LEN: usize = 63;
 
+    /// What the names begin with that rte-mp keeps for itself.
+    pub const RESERVED_PREFIX: &str = "rte-mp/";
+
     /// Checks `name` once, so that no other function has to.
     ///
     /// # Errors
@@ -75,6 +78,11 @@ impl ActionName {
         Inline::new(name)
             .map(Self)
             .ok_or(NameError::TooLong { len: name.len(), max: Self::MAX_LEN })
+    }
+
+    /// Tells whether rte-mp keeps the name for itself.
+    pub fn is_reserved(&self) -> bool {
+        self.as_bytes().starts_with(Self::RESERVED_PREFIX.as_bytes())
     }
 
     /// Borrows the bytes, without a NUL.

@@ -68,12 +68,25 @@ impl Actions {
     {
         let action = ActionName::new(name)
             .map_err(|source| RegisterError::Name { name: name.to_owned(), source })?;
+        if action.is_reserved() {
+            let prefix = ActionName::RESERVED_PREFIX;
+            return Err(RegisterError::Reserved { name: name.to_owned(), prefix });
+        }
+        self.add(action, handler)
+    }
+
+    /// Registers any name, a reserved one too.
+    pub(crate) fn add<F, R>(&self, action: ActionName, handler: F) -> Result<(), RegisterError>
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
         let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
         if handlers.contains_key(&action) {
-            return Err(RegisterError::Exists { name: name.to_owned() });
+            return Err(RegisterError::Exists { name: action.to_string() });
         }
         if handlers.len() == MAX_ACTIONS {
-            return Err(RegisterError::TooMany { name: name.to_owned(), max: MAX_ACTIONS });
+            return Err(RegisterError::TooMany { name: action.to_string(), max: MAX_ACTIONS });
         }
         handlers.insert(
             action,
@@ -83,7 +96,9 @@ impl Actions {
     }
 
     pub(crate) fn unregister(&self, name: &str) -> bool {
-        let Ok(name) = ActionName::new(name) else { return false };
+        let Some(name) = ActionName::new(name).ok().filter(|name| !name.is_reserved()) else {
+            return false;
+        };
         let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
         let removed = handlers.remove(&name);
         // What a handler owns may do anything when it is dropped, so not under the lock.

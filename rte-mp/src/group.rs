@@ -146,7 +146,7 @@ impl Group {
     /// panics ends its own call only; the request is then answered by an ignore. Does not block.
     ///
     /// # Errors
-    /// [`RegisterError`]: the name is none, or taken.
+    /// [`RegisterError`]: the name is none, taken, or begins with `rte-mp/`.
     ///
     /// DPDK 25.11: `rte_mp_action_register`. Differs from DPDK: a request without handler is
     /// answered by an ignore instead of not at all.

@@ -20,6 +20,14 @@ pub enum RegisterError {
         /// What is wrong with it.
         source: NameError,
     },
+    /// rte-mp keeps such names for itself (`EINVAL`).
+    #[error("{name:?} cannot be registered: names that begin with {prefix:?} are reserved")]
+    Reserved {
+        /// The name.
+        name: String,
+        /// What must not stand at its beginning.
+        prefix: &'static str,
+    },
     /// Somebody registered it already (`EEXIST`).
     #[error("action {name:?} is registered already; unregister it first")]
     Exists {
@@ -41,6 +49,7 @@ impl RegisterError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::Name { source, .. } => MessageError::Name(*source).errno(),
+            Self::Reserved { .. } => Errno::INVAL.raw_os_error(),
             Self::Exists { .. } => Errno::EXIST.raw_os_error(),
             Self::TooMany { .. } => Errno::NOMEM.raw_os_error(),
         }

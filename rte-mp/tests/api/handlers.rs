@@ -37,6 +37,9 @@ fn a_name_is_registered_once() {
         assert_eq!(error.errno(), errno.raw_os_error(), "{name:?}");
         assert!(!primary.unregister(name));
     }
+    let error = register("rte-mp/mine").unwrap_err();
+    assert!(matches!(error, RegisterError::Reserved { prefix: "rte-mp/", .. }), "{error:?}");
+    assert_eq!(error.errno(), Errno::INVAL.raw_os_error());
 }
 
 #[test]

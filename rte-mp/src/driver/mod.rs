@@ -1,19 +1,19 @@
-//! The inbox: batches in, handlers out; async requests, answers that wait, members' news.
+//! A member's event loop: its inbox, async requests, answers that wait, members' news.
 //!
 //! One driver per member. It runs on a thread of its own, or in the caller's event loop: it offers
 //! a descriptor, its next deadline, and [`Driver::process`]. Nothing here blocks but [`Driver::run`].
 
-use std::collections::{BTreeSet, HashMap};
+mod inbox;
+mod tasks;
+
 use std::io;
-use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rte_mp_proto::{Door, dispatch};
-use rustix::event::{PollFlags, epoll};
+use rustix::event::epoll;
 
-use crate::action::{Call, Request};
+use self::tasks::Tasks;
 use crate::flight::Flight;
 use crate::follow::{Follower, Subscriber};
 use crate::replies::Replies;
@@ -21,7 +21,7 @@ use crate::shared::Shared;
 use crate::sys::gaps::Batch;
 use crate::time::timespec_until;
 use crate::transport::spin::{Pace, Spin};
-use crate::workers::{Job, Workers};
+use crate::workers::Workers;
 
 /// What is asked of the driver from other threads.
 pub(crate) enum Command {
@@ -45,21 +45,12 @@ const FIRST_ID: u64 = 16;
 /// How many turns of polling pass before the descriptors are looked at that are not the inbox.
 const TURNS_PER_LOOK: u32 = 64;
 
-/// An async request, and when it is to be looked at even if its descriptors say nothing.
-struct Task {
-    flight: Box<Flight>,
-    done: Done,
-    due: Instant,
-}
-
 /// A member's event loop.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     workers: Option<Workers>,
     batch: Batch,
-    tasks: HashMap<u64, Task>,
-    /// When each task is to be looked at, the earliest first.
-    timers: BTreeSet<(Instant, u64)>,
+    tasks: Tasks,
     follower: Option<Box<Follower>>,
     /// Whether the inbox is left alone, because the workers have enough to do.
     paused: bool,
@@ -78,8 +69,7 @@ impl Driver {
             shared,
             workers,
             batch: Batch::new(),
-            tasks: HashMap::new(),
-            timers: BTreeSet::new(),
+            tasks: Tasks::default(),
             follower: None,
             paused: false,
             turns: 0,
@@ -113,7 +103,7 @@ impl Driver {
 
     /// Gives the time at which [`Driver::process`] is due even if the descriptor says nothing.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let task = self.timers.first().map(|(due, _)| *due);
+        let task = self.tasks.next_due();
         let members = self.follower.as_ref().and_then(|follower| follower.poll_timeout());
         [task, members, self.shared.next_retry()].into_iter().flatten().min()
     }
@@ -181,54 +171,6 @@ impl Driver {
         Ok(active)
     }
 
-    /// Receives one batch, and has it handled.
-    fn drain_inbox(&mut self) -> bool {
-        if self.update_pause() {
-            return false;
-        }
-        let Ok(slots) = self.batch.receive(self.shared.runtime.inbox()) else { return false };
-        let mut calls = Vec::with_capacity(slots.len());
-        for slot in &mut *slots {
-            let fds = mem::take(&mut slot.fds);
-            let received = slot.received(fds.len());
-            match dispatch(received, Door::Inbox, |user| self.shared.trusts(user)) {
-                Ok(arrival) => {
-                    self.shared.counters.count_received(arrival.datagram.kind);
-                    let shared = Arc::clone(&self.shared);
-                    calls.push(Request::new(shared, arrival, slot.credentials, fds));
-                }
-                Err(reason) => {
-                    let from = slot.from;
-                    tracing::debug!(target: "rte_mp::wire", ?reason, ?from, "dropped a datagram");
-                    self.shared.counters.count_dropped(reason, fds.len());
-                }
-            }
-        }
-        for request in calls {
-            match (Call::new(request), &self.workers) {
-                (Some(call), Some(workers)) => workers.push(Job::Call(Box::new(call))),
-                (Some(call), None) => call.run(),
-                (None, _) => {}
-            }
-        }
-        true
-    }
-
-    /// Leaves the inbox alone while the workers have enough to do: the kernel's queue fills, and
-    /// the senders wait, each for himself. Tells whether it is so.
-    fn update_pause(&mut self) -> bool {
-        let full = self.workers.as_ref().is_some_and(Workers::is_full);
-        if full != self.paused {
-            let flags = if full { epoll::EventFlags::empty() } else { epoll::EventFlags::IN };
-            let inbox = self.shared.runtime.inbox();
-            let data = epoll::EventData::new_u64(INBOX);
-            if epoll::modify(&self.shared.epoll, inbox, data, flags).is_ok() {
-                self.paused = full;
-            }
-        }
-        full
-    }
-
     fn read_mail(&mut self) {
         for command in self.shared.take_mail() {
             match command {
@@ -259,72 +201,9 @@ impl Driver {
         follower.update(&self.shared, MEMBERS, Instant::now());
     }
 
-    /// Looks at an async request, if it is still there.
-    fn look_at(&mut self, id: u64) {
-        if let Some((flight, done)) = self.remove(id) {
-            self.advance(id, flight, done);
-        }
-    }
-
-    /// Does for an async request what can be done, and keeps it if there is more to come.
-    fn advance(&mut self, id: u64, mut flight: Box<Flight>, done: Done) {
-        let now = Instant::now();
-        while flight.receive(&self.shared) {}
-        flight.send_unsent(&self.shared, now);
-        if flight.somebody_has_ended() {
-            flight.look_after_peers(&self.shared, now);
-        }
-        flight.handle_timeout(&self.shared, now);
-        match flight.poll_timeout() {
-            Some(due) => {
-                self.watch(id, &flight);
-                self.timers.insert((due, id));
-                self.tasks.insert(id, Task { flight, done, due });
-            }
-            None => {
-                let job = Job::Done { done, replies: flight.finish(&self.shared) };
-                match &self.workers {
-                    Some(workers) => workers.push(job),
-                    None => job.run(&self.shared.counters),
-                }
-            }
-        }
-    }
-
-    /// Takes an async request out, with its timer and its descriptors.
-    fn remove(&mut self, id: u64) -> Option<(Box<Flight>, Done)> {
-        let Task { flight, done, due } = self.tasks.remove(&id)?;
-        self.timers.remove(&(due, id));
-        for (fd, _) in flight.socket().into_iter().chain(flight.processes()) {
-            // It is not in the set if it could not be added.
-            let _ = epoll::delete(&self.shared.epoll, fd);
-        }
-        Some((flight, done))
-    }
-
-    fn watch(&self, id: u64, flight: &Flight) {
-        for (fd, flags) in flight.socket().into_iter().chain(flight.processes()) {
-            let flags = match flags.contains(PollFlags::OUT) {
-                true => epoll::EventFlags::IN | epoll::EventFlags::OUT,
-                false => epoll::EventFlags::IN,
-            };
-            let data = epoll::EventData::new_u64(FIRST_ID + id);
-            match epoll::add(&self.shared.epoll, fd, data, flags) {
-                // A process that was asked more than once has one pidfd.
-                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-                // The deadline still ends it.
-                Err(error) => {
-                    tracing::debug!(target: "rte_mp::request", %error, "cannot watch a descriptor");
-                }
-            }
-        }
-    }
-
     fn handle_timeouts(&mut self, now: Instant) {
         self.shared.retry_answers(now);
-        while let Some(&(due, id)) = self.timers.first()
-            && due <= now
-        {
+        while let Some(id) = self.tasks.poll_due(now) {
             self.look_at(id);
         }
         if let Some(follower) = &mut self.follower {
@@ -350,7 +229,7 @@ impl Driver {
                 self.abandon(flight, done);
             }
         }
-        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+        for id in self.tasks.ids() {
             if let Some((flight, done)) = self.remove(id) {
                 self.abandon(flight, done);
             }
@@ -361,12 +240,6 @@ impl Driver {
         self.shared.actions.clear();
         while self.drain_inbox() {}
         self.shared.drop_answers();
-    }
-
-    fn abandon(&self, mut flight: Box<Flight>, done: Done) {
-        flight.abandon();
-        let replies = flight.finish(&self.shared);
-        Job::Done { done, replies }.run(&self.shared.counters);
     }
 }
 

@@ -246,6 +246,15 @@ fn a_stopped_peer_is_not_dead() {
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.pid()).unwrap()).unwrap();
     let signal = |signal| rustix::process::kill_process(pid, signal).unwrap();
     signal(rustix::process::Signal::STOP);
+    // The signal is sent before its threads have all stopped.
+    let is_stopped = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+        stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"))
+    };
+    eventually("all its threads have stopped", || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{}/task", child.pid())).unwrap();
+        tasks.all(|task| is_stopped(task.unwrap()))
+    });
     let future = primary.request_future(&message_with("echo", b"awake"), Some(LONG));
     let message = message("echo");
     let short = primary.request(&message, Some(crate::common::SHORT)).unwrap();

@@ -27,12 +27,18 @@ pub struct Datagram {
 pub struct Encoded {
     bytes: [u8; Layout::MAX_LEN],
     len: usize,
+    meaningful: usize,
 }
 
 impl Encoded {
     /// Borrows the bytes to send.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+
+    /// Borrows the bytes up to the end of the parameter. A receiver reads nothing behind them.
+    pub fn as_meaningful_bytes(&self) -> &[u8] {
+        &self.bytes[..self.meaningful]
     }
 }
 
@@ -78,7 +84,7 @@ impl Datagram {
             // A receiver may close the number it finds here; nobody has descriptor -1.
             put(at, &(-1_i32).to_ne_bytes());
         }
-        Encoded { bytes, len: shape.len }
+        Encoded { bytes, len: shape.len, meaningful: shape.param + param.len() }
     }
 
     /// Reads a datagram of `layout`.

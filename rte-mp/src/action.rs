@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,7 @@ use crate::error::{ParamError, RegisterError, ReplyError};
 use crate::message::{Message, checked_param};
 use crate::shared::Shared;
 use crate::sys::gaps::Credentials;
+use crate::transport::lane::WayBack;
 
 /// How many actions one group takes.
 const MAX_ACTIONS: usize = 4096;
@@ -176,6 +178,8 @@ pub struct Request {
     layout: Layout,
     peer: PeerName,
     credentials: Option<Credentials>,
+    /// Where the answer goes if its receiver is still awake; else it goes to `peer`.
+    way_back: Option<WayBack>,
     answered: bool,
 }
 
@@ -185,6 +189,7 @@ impl Request {
         arrival: Arrival,
         credentials: Option<Credentials>,
         fds: Vec<OwnedFd>,
+        way_back: Option<WayBack>,
     ) -> Self {
         let Datagram { kind, name, param, .. } = arrival.datagram;
         Self {
@@ -194,6 +199,7 @@ impl Request {
             layout: arrival.layout,
             peer: arrival.from,
             credentials,
+            way_back,
             answered: false,
         }
     }
@@ -246,6 +252,10 @@ impl Request {
     /// Gives the sender's user id, from the kernel.
     pub fn peer_uid(&self) -> Option<u32> {
         self.credentials.map(|credentials| credentials.uid)
+    }
+
+    pub(crate) fn credentials(&self) -> Option<Credentials> {
+        self.credentials
     }
 
     /// Takes the descriptors out.
@@ -303,10 +313,23 @@ impl Request {
         }
         self.answered = true;
         let datagram = Datagram { kind, name, param, fd_count: fds.len() };
-        self.shared.answer(&self.peer, layout, datagram, fds).map_err(|source| {
-            self.shared.counters.count_dropped(DropReason::Undelivered, 0);
-            ReplyError::Unreachable { peer: self.peer, action: name.to_string(), source }
+        self.deliver(layout, datagram, fds).map_err(|source| ReplyError::Unreachable {
+            peer: self.peer,
+            action: name.to_string(),
+            source,
         })
+    }
+
+    /// Sends the answer, through the lane if its receiver is awake.
+    fn deliver(&mut self, layout: Layout, datagram: Datagram, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let way_back = self.way_back.take().filter(|_| fds.is_empty());
+        if way_back.is_some_and(|way| way.answer(datagram.encode(layout).as_meaningful_bytes())) {
+            self.shared.counters.count_sent(datagram.kind);
+            return Ok(());
+        }
+        self.shared
+            .answer(&self.peer, layout, datagram, fds)
+            .inspect_err(|_| self.shared.counters.count_dropped(DropReason::Undelivered, 0))
     }
 }
 
@@ -328,8 +351,7 @@ impl Drop for Request {
         let name = *self.name();
         let datagram = Datagram { kind: Kind::Ignore, name, param: Param::EMPTY, fd_count: 0 };
         let layout = self.shared.layout().for_answer(self.layout);
-        if self.shared.answer(&self.peer, layout, datagram, Vec::new()).is_err() {
-            self.shared.counters.count_dropped(DropReason::Undelivered, 0);
-        }
+        // It is counted if it cannot be delivered; there is nobody to tell.
+        let _ = self.deliver(layout, datagram, Vec::new());
     }
 }

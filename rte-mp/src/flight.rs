@@ -12,17 +12,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rte_mp_proto::{
-    Door, DropReason, Encoded, Exchange, Flavor, Kind, PeerName, Received, dispatch,
+    Door, DropReason, Encoded, Exchange, Flavor, Kind, Outcome, PeerName, Received, dispatch,
 };
 use rustix::event::PollFlags;
 
 use crate::error::{RequestError, raw};
 use crate::message::Message;
 use crate::replies::Replies;
-use crate::route::{Route, Target};
+use crate::route::Route;
 use crate::runtime::liveness::{Liveness, MAX_PROBE_INTERVAL, Owners, SURE_PROBE_INTERVAL};
 use crate::shared::Shared;
-use crate::time::deadline_after;
+use crate::transport::lane::BySocket;
 use crate::transport::return_address::ReturnAddress;
 use crate::transport::socket;
 
@@ -47,28 +47,20 @@ pub(crate) struct Flight {
     look_interval: Duration,
     /// When to try again to send to those whose queues are full.
     next_send: Option<Instant>,
+    /// What to note when the one peer answers to whom there is a lane.
+    by_socket: Option<BySocket>,
 }
 
 impl Flight {
     /// Sends the request to everybody it is for, as far as their queues have room.
     pub(crate) fn launch(
         shared: &Shared,
-        target: Target,
+        route: Route,
         message: &Message,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<Self, RequestError> {
         let now = Instant::now();
-        let deadline = deadline_after(now, timeout);
-        let route = shared.begin(target, message, deadline)?;
-        let mut flight = Self {
-            exchange: Exchange::new(*message.name(), deadline),
-            address: None,
-            encoded: message.datagram(Kind::Request).encode(shared.layout()),
-            fds: Vec::new(),
-            next_look: now + UNWATCHED,
-            look_interval: UNWATCHED,
-            next_send: None,
-        };
+        let mut flight = Self::new(shared, message, deadline, now);
         let fds = message.borrowed_fds();
         match route {
             Route::Primary(peer) | Route::Peer(peer) => flight.ask_one(shared, peer, &fds)?,
@@ -78,6 +70,37 @@ impl Flight {
             flight.wait_for_room(&fds, now);
         }
         Ok(flight)
+    }
+
+    /// Takes over a request that went to `peer` through a lane, and whose answer can come to
+    /// `address`.
+    pub(crate) fn sent_by_lane(
+        shared: &Shared,
+        peer: &PeerName,
+        message: &Message,
+        deadline: Instant,
+        address: ReturnAddress,
+    ) -> Self {
+        let mut flight = Self::new(shared, message, deadline, Instant::now());
+        if flight.exchange.ask(*peer).is_ok() {
+            flight.address = Some(address);
+            flight.exchange.handle_sent(peer);
+            shared.counters.count_sent(Kind::Request);
+        }
+        flight
+    }
+
+    fn new(shared: &Shared, message: &Message, deadline: Instant, now: Instant) -> Self {
+        Self {
+            exchange: Exchange::new(*message.name(), deadline),
+            address: None,
+            encoded: message.datagram(Kind::Request).encode(shared.layout()),
+            fds: Vec::new(),
+            next_look: now + UNWATCHED,
+            look_interval: UNWATCHED,
+            next_send: None,
+            by_socket: None,
+        }
     }
 
     /// Asks one peer, from an address that is connected to it. A pooled one may be connected to a
@@ -103,6 +126,7 @@ impl Flight {
                 return Ok(());
             }
             shared.pool.forget(&peer);
+            shared.outlets.forget(&peer);
         }
         // Connected first and checked then: a new primary says that it is not ready before it binds.
         let address = match shared.pool.bind(Some(peer)) {
@@ -158,6 +182,7 @@ impl Flight {
         match sent {
             Ok(()) => {
                 shared.counters.count_sent(Kind::Request);
+                self.by_socket = shared.outlets.note_socket(peer);
                 self.exchange.handle_sent(peer);
             }
             Err(error) if socket::is_full(&error) => {}
@@ -186,6 +211,19 @@ impl Flight {
     fn retry_at(&self, now: Instant) -> Option<Instant> {
         let told = self.address.as_ref().is_some_and(ReturnAddress::is_connected);
         (!told && self.exchange.poll_transmit().is_some()).then(|| now + RETRY)
+    }
+
+    /// Takes in an answer that came from `peer` through a lane.
+    pub(crate) fn handle_lane(&mut self, shared: &Shared, peer: PeerName, bytes: &[u8]) {
+        let received = Received {
+            bytes,
+            truncated: false,
+            from: Some(peer),
+            // The lane was offered to the owner of the peer's socket, and to nobody else.
+            uid: Some(0),
+            fd_count: 0,
+        };
+        take_answer(shared, &mut self.exchange, received, Vec::new());
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -319,6 +357,11 @@ impl Flight {
         }
         let action = *self.exchange.action();
         let peers = self.exchange.into_outcomes();
+        if let ([asked], Some(by_socket)) = (&peers[..], self.by_socket)
+            && matches!(asked.outcome, Outcome::Replied(_) | Outcome::Ignored)
+        {
+            shared.outlets.note_answered(&asked.peer, by_socket);
+        }
         for asked in &peers {
             shared.counters.count_outcome(&asked.outcome);
         }

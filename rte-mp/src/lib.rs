@@ -21,6 +21,7 @@ mod flight;
 mod follow;
 mod future;
 mod group;
+mod lanes;
 mod message;
 mod replies;
 mod request;

@@ -5,20 +5,26 @@
 //!
 //! DPDK 25.11: `eal_common_proc.c`, `rte_mp_request_sync`, `rte_mp_request_async`.
 
+use std::hint;
 use std::io;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rte_mp_proto::{Kind, PeerName};
+use rustix::event::{self, PollFd, PollFlags};
 
 use crate::driver::Command;
 use crate::error::RequestError;
 use crate::flight::Flight;
 use crate::message::Message;
 use crate::replies::Replies;
-use crate::route::Target;
+use crate::route::{Route, Target};
 use crate::shared::Shared;
-use crate::time::{DEFAULT_TIMEOUT, timespec_until};
+use crate::time::{DEFAULT_TIMEOUT, deadline_after, timespec_until};
+use crate::transport::lane::{Answer, Push, Ticket, Whereabouts};
 use crate::transport::spin::Spin;
+
+/// What a request must have left of its time to sleep at a lane: the kernel measures that in ticks.
+const LONGEST_NAP: Duration = Duration::from_millis(20);
 
 /// Asks, waits for all answers on the calling thread, and says what became of each peer.
 pub(crate) fn request(
@@ -28,9 +34,23 @@ pub(crate) fn request(
     timeout: Option<Duration>,
 ) -> Result<Replies, RequestError> {
     let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
-    let mut flight = Flight::launch(shared, target, message, timeout)?;
+    let deadline = deadline_after(Instant::now(), timeout);
+    let route = shared.begin(target, message, deadline)?;
     let mut spin = Spin::new(shared.settings.busy_poll.min(timeout), &shared.pace);
     spin.restart();
+    if let Route::Primary(peer) | Route::Peer(peer) = route {
+        if let Some(flight) = ask_by_lane(shared, &peer, message, deadline, &mut spin) {
+            return wait(shared, flight, spin);
+        }
+        let flight = Flight::launch(shared, route, message, deadline)?;
+        shared.wish_for_lane(&peer);
+        return wait(shared, flight, spin);
+    }
+    wait(shared, Flight::launch(shared, route, message, deadline)?, spin)
+}
+
+/// Waits for all answers, polling as long as the window is open.
+fn wait(shared: &Shared, mut flight: Flight, mut spin: Spin<'_>) -> Result<Replies, RequestError> {
     while !flight.is_complete() {
         flight.receive(shared);
         if flight.is_complete() || spin.again() {
@@ -62,13 +82,66 @@ pub(crate) fn request_async(
     timeout: Option<Duration>,
     done: Box<dyn FnOnce(Replies) + Send>,
 ) -> Result<u64, RequestError> {
-    let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
-    let flight = Flight::launch(shared, target, message, timeout)?;
+    let deadline = deadline_after(Instant::now(), timeout.unwrap_or(DEFAULT_TIMEOUT));
+    let route = shared.begin(target, message, deadline)?;
+    let flight = Flight::launch(shared, route, message, deadline)?;
     let id = shared.next_id();
     match shared.post(Command::Drive { id, flight: Box::new(flight), done }) {
         Ok(()) => Ok(id),
         // The callback is dropped uncalled, as with every error.
         Err(_) => Err(RequestError::Left { prefix: shared.prefix() }),
+    }
+}
+
+/// Asks through a lane, and waits there for the answer for some milliseconds. Where there is none,
+/// or its other end is gone, nothing was asked.
+fn ask_by_lane(
+    shared: &Shared,
+    peer: &PeerName,
+    message: &Message,
+    deadline: Instant,
+    spin: &mut Spin<'_>,
+) -> Option<Flight> {
+    let outlet = shared.outlets.find(peer).filter(|_| message.fds().is_empty())?;
+    let address = shared.pool.take_idle(Some(*peer))?;
+    let encoded = message.datagram(Kind::Request).encode(shared.layout());
+    let Push::In(ticket) = outlet.ask(encoded.as_meaningful_bytes(), address.number()) else {
+        shared.pool.put_back(address);
+        return None;
+    };
+    let mut answer = poll(&ticket, spin);
+    if matches!(answer, Answer::Awaited) && deadline > Instant::now() + LONGEST_NAP {
+        answer = ticket.wait();
+    }
+    if matches!(answer, Answer::Awaited) {
+        match ticket.give_up() {
+            Whereabouts::Nowhere => {
+                shared.pool.put_back(address);
+                return None;
+            }
+            Whereabouts::WithServer => {}
+            Whereabouts::Answered => answer = ticket.look(),
+        }
+    }
+    let mut flight = Flight::sent_by_lane(shared, peer, message, deadline, address);
+    if let Answer::Here(bytes) = answer {
+        flight.handle_lane(shared, *peer, &bytes);
+    }
+    Some(flight)
+}
+
+/// Polls for an answer as long as the window is open.
+fn poll(ticket: &Ticket, spin: &mut Spin<'_>) -> Answer {
+    loop {
+        for _ in 0..spin.looks() {
+            match ticket.look() {
+                Answer::Awaited => hint::spin_loop(),
+                answer @ (Answer::Elsewhere | Answer::Here(_)) => return answer,
+            }
+        }
+        if !spin.again() {
+            return Answer::Awaited;
+        }
     }
 }
 
@@ -84,7 +157,7 @@ fn block(flight: &mut Flight, shared: &Shared) -> io::Result<()> {
     fds.extend(flight.socket().map(poll_fd));
     let sockets = fds.len();
     fds.extend(flight.processes().map(poll_fd));
-    match poll(&mut fds, Some(&timeout)) {
+    match event::poll(&mut fds, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }

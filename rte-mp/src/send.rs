@@ -19,6 +19,7 @@ use crate::message::Message;
 use crate::route::{Route, Target};
 use crate::shared::Shared;
 use crate::time::{deadline_after, timespec_until};
+use crate::transport::lane::Push;
 use crate::transport::socket;
 use crate::transport::spin::Spin;
 
@@ -29,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(crate) fn send(shared: &Shared, target: Target, message: &Message) -> Result<(), SendError> {
     let deadline = deadline_after(Instant::now(), shared.settings.send_timeout);
     let route = shared.begin(target, message, deadline)?;
+    if send_by_lane(shared, &route, message, deadline) {
+        return Ok(());
+    }
     let mut delivery = Delivery {
         shared,
         encoded: message.datagram(Kind::Message).encode(shared.layout()),
@@ -50,7 +54,11 @@ pub(crate) fn send(shared: &Shared, target: Target, message: &Message) -> Result
         return Err(SendError::Left { prefix: shared.prefix() });
     }
     match (route, failures.first()) {
-        (_, None) => Ok(()),
+        (Route::Secondaries(_), None) => Ok(()),
+        (Route::Primary(peer) | Route::Peer(peer), None) => {
+            shared.wish_for_lane(&peer);
+            Ok(())
+        }
         (Route::Primary(_), Some((_, error))) if socket::is_absent(error) => {
             let errno = socket::absent_errno(error);
             Err(SendError::NoPrimary { prefix: shared.prefix(), errno })
@@ -62,6 +70,28 @@ pub(crate) fn send(shared: &Shared, target: Target, message: &Message) -> Result
         (Route::Secondaries(_), Some(_)) => {
             failures.retain(|(peer, error)| !shared.forget_if_absent(peer, error));
             if failures.is_empty() { Ok(()) } else { Err(SendError::Undelivered { failures }) }
+        }
+    }
+}
+
+/// Sends through a lane; `false` where there is none, or its other end does not poll.
+fn send_by_lane(shared: &Shared, route: &Route, message: &Message, deadline: Instant) -> bool {
+    let (Route::Primary(peer) | Route::Peer(peer)) = route else { return false };
+    let Some(outlet) = shared.outlets.find(peer).filter(|_| message.fds().is_empty()) else {
+        return false;
+    };
+    let encoded = message.datagram(Kind::Message).encode(shared.layout());
+    loop {
+        match outlet.send(encoded.as_meaningful_bytes()) {
+            Push::In(()) => {
+                shared.counters.count_sent(Kind::Message);
+                return true;
+            }
+            // The other end polls: soon it has taken what is in, and received what went by socket.
+            Push::Later if Instant::now() < deadline && !shared.left.is_set() => {
+                rustix::thread::sched_yield();
+            }
+            Push::Later | Push::Socket => return false,
         }
     }
 }
@@ -118,7 +148,10 @@ impl Delivery<'_> {
     fn try_one(&mut self, peer: PeerName) {
         let inbox = self.shared.runtime.inbox();
         match socket::send_to(inbox, &peer, self.encoded.as_bytes(), &self.fds) {
-            Ok(()) => self.shared.counters.count_sent(Kind::Message),
+            Ok(()) => {
+                self.shared.counters.count_sent(Kind::Message);
+                self.shared.outlets.note_socket(&peer);
+            }
             Err(error) if socket::is_full(&error) => self.waiting.push(peer),
             Err(error) => self.failures.push((peer, error)),
         }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, Once};
 use std::time::Duration;
 
-use rte_mp_proto::{Layout, PeerName};
+use rte_mp_proto::{Flavor, Layout, PeerName};
 use rustix::event::epoll;
 
 use crate::action::Actions;
 use crate::answers::Answers;
 use crate::driver::Command;
+use crate::lanes::outlets::Outlets;
 use crate::runtime::{Runtime, sockets};
 use crate::stats::Counters;
 use crate::sync::{Signal, lock};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) actions: Actions,
     pub(crate) answers: Answers,
     pub(crate) pool: Pool,
+    pub(crate) outlets: Outlets,
     pub(crate) counters: Counters,
     /// What the driver waits for; polls as readable when the driver has something to do.
     pub(crate) epoll: OwnedFd,
@@ -62,6 +64,7 @@ impl Shared {
     pub(crate) fn new(runtime: Runtime, settings: Settings) -> io::Result<Self> {
         Ok(Self {
             pool: Pool::new(runtime.directory.path.clone()),
+            outlets: Outlets::new(runtime.flavor == Flavor::Native),
             runtime,
             settings,
             actions: Actions::default(),
@@ -93,6 +96,7 @@ impl Shared {
             self.runtime.leave();
             self.left.set();
             self.pool.close();
+            self.outlets.close();
         });
     }
 
@@ -141,6 +145,7 @@ impl Shared {
     pub(crate) fn forget_if_absent(&self, peer: &PeerName, error: &io::Error) -> bool {
         let absent = socket::is_absent(error);
         if absent {
+            self.outlets.forget(peer);
             sockets::remove_if_stale(peer);
         }
         absent

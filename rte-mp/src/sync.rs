@@ -1,4 +1,5 @@
-//! Small things that threads share: a lock that does not poison, a latch, a wake-up.
+//! Small things that threads share: a lock that does not poison, a latch, a wake-up; and the atomics
+//! of shared memory, which loom takes the place of.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,6 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
+
+/// The atomics of what is checked by loom.
+pub(crate) mod atomic {
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+    #[cfg(not(loom))]
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+}
 
 /// Locks, also after a panic: what our locks protect is never left half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,51 +1,125 @@
-//! What comes in: batches from the inbox, in order to their handlers.
+//! What comes in: batches from the inbox, datagrams from the lanes, in order to their handlers.
 
 use std::mem;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rte_mp_proto::{Door, dispatch};
+use rte_mp_proto::{Door, Flavor, Received, dispatch};
 use rustix::event::epoll;
 
-use super::{Driver, INBOX};
+use super::{Driver, FIRST_ID, INBOX};
 use crate::action::{Call, Request};
+use crate::lanes::inlets::is_offer;
+use crate::shared::Shared;
+use crate::sys::gaps::Credentials;
+use crate::transport::lane::{self, End, WayBack};
 use crate::workers::{Job, Workers};
 
+/// How many datagrams of one lane are handled before something else is looked at: all that it holds.
+const LANE_BATCH: usize = lane::RING_SLOTS;
+
 impl Driver {
-    /// Receives one batch, and has it handled.
+    /// Receives one batch, and has it handled; before that, what came through the lanes earlier.
     pub(super) fn drain_inbox(&mut self) -> bool {
         if self.update_pause() {
             return false;
         }
-        let Ok(slots) = self.batch.receive(self.shared.runtime.inbox()) else { return false };
-        let mut calls = Vec::with_capacity(slots.len());
-        for slot in &mut *slots {
+        self.inlets.note_look();
+        let Ok(slots) = self.batch.receive(self.shared.runtime.inbox()) else {
+            self.inlets.note_empty();
+            return false;
+        };
+        let mut requests = Vec::with_capacity(slots.len());
+        for slot in slots {
             let fds = mem::take(&mut slot.fds);
             let received = slot.received(fds.len());
-            match dispatch(received, Door::Inbox, |user| self.shared.trusts(user)) {
-                Ok(arrival) => {
-                    self.shared.counters.count_received(arrival.datagram.kind);
-                    let shared = Arc::clone(&self.shared);
-                    calls.push(Request::new(shared, arrival, slot.credentials, fds));
-                }
-                Err(reason) => {
-                    let from = slot.from;
-                    tracing::debug!(target: "rte_mp::wire", ?reason, ?from, "dropped a datagram");
-                    self.shared.counters.count_dropped(reason, fds.len());
-                }
-            }
+            requests.extend(admit(&self.shared, received, slot.credentials, fds, None));
         }
-        for request in calls {
-            match (Call::new(request), &self.workers) {
-                (Some(call), Some(workers)) => workers.push(Job::Call(Box::new(call))),
-                (Some(call), None) => call.run(),
-                (None, _) => {}
+        self.drain_lanes();
+        for request in requests {
+            self.call(request);
+        }
+        true
+    }
+
+    /// Takes what the lanes hold, and has it handled. Tells whether there was anything.
+    pub(super) fn drain_lanes(&mut self) -> bool {
+        let mut active = false;
+        for index in 0..self.inlets.len() {
+            active |= self.drain_lane(index);
+        }
+        active
+    }
+
+    fn drain_lane(&mut self, index: usize) -> bool {
+        for count in 0..LANE_BATCH {
+            if self.update_pause() {
+                return count > 0;
+            }
+            let directory = &self.shared.runtime.directory.path;
+            let Some((item, from, credentials)) = self.inlets.take(index, directory) else {
+                return count > 0;
+            };
+            let received = Received {
+                bytes: &item.bytes,
+                truncated: false,
+                from: Some(from),
+                uid: Some(credentials.uid),
+                fd_count: 0,
+            };
+            let credentials = Some(credentials);
+            let request = admit(&self.shared, received, credentials, Vec::new(), item.way_back);
+            if let Some(request) = request {
+                self.call(request);
             }
         }
         true
     }
 
-    /// Leaves the inbox alone while the workers have enough to do: the kernel's queue fills, and
-    /// the senders wait, each for himself. Tells whether it is so.
+    /// Has the handler called, here or by a worker.
+    fn call(&mut self, request: Request) {
+        if is_offer(request.name(), request.kind()) {
+            self.accept_lane(request);
+            return;
+        }
+        self.shared.counters.count_received(request.kind());
+        match (Call::new(request), &self.workers) {
+            (Some(call), Some(workers)) => workers.push(Job::Call(Box::new(call))),
+            (Some(call), None) => call.run(),
+            (None, _) => {}
+        }
+    }
+
+    /// Takes a lane that is offered.
+    fn accept_lane(&mut self, mut offer: Request) {
+        if self.shared.left.is_set() || self.shared.runtime.flavor != Flavor::Native {
+            return;
+        }
+        let id = self.shared.next_id();
+        let watch = |bell| {
+            let data = epoll::EventData::new_u64(FIRST_ID + id);
+            Ok(epoll::add(&self.shared.epoll, bell, data, epoll::EventFlags::IN)?)
+        };
+        if let Err(error) = self.inlets.accept(&mut offer, id).and_then(watch) {
+            let peer = offer.peer();
+            tracing::debug!(target: "rte_mp::wire", %peer, %error, "refused a lane");
+            self.inlets.remove(id);
+        }
+    }
+
+    /// Takes what a lane holds that has rung, if `id` is one. If its other end is gone, that was
+    /// the last of it.
+    pub(super) fn answer_bell(&mut self, id: u64) {
+        if let Some((index, end)) = self.inlets.hush(id) {
+            self.drain_lane(index);
+            if end == End::Gone {
+                self.inlets.remove(id);
+            }
+        }
+    }
+
+    /// Leaves inbox and lanes alone while the workers have enough to do: the queues fill, and the
+    /// senders wait, each for himself. Tells whether it is so.
     pub(super) fn update_pause(&mut self) -> bool {
         let full = self.workers.as_ref().is_some_and(Workers::is_full);
         if full != self.paused {
@@ -57,5 +131,24 @@ impl Driver {
             }
         }
         full
+    }
+}
+
+/// Checks a datagram, and makes a request of it, or drops it together with its descriptors.
+fn admit(
+    shared: &Arc<Shared>,
+    received: Received<'_>,
+    credentials: Option<Credentials>,
+    fds: Vec<OwnedFd>,
+    way_back: Option<WayBack>,
+) -> Option<Request> {
+    match dispatch(received, Door::Inbox, |user| shared.trusts(user)) {
+        Ok(arrival) => Some(Request::new(Arc::clone(shared), arrival, credentials, fds, way_back)),
+        Err(reason) => {
+            let from = received.from;
+            tracing::debug!(target: "rte_mp::wire", ?reason, ?from, "dropped a datagram");
+            shared.counters.count_dropped(reason, fds.len());
+            None
+        }
     }
 }

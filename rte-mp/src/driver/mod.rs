@@ -1,4 +1,4 @@
-//! A member's event loop: its inbox, async requests, answers that wait, members' news.
+//! A member's event loop: its inbox and lanes, async requests, answers that wait, members' news.
 //!
 //! One driver per member. It runs on a thread of its own, or in the caller's event loop: it offers
 //! a descriptor, its next deadline, and [`Driver::process`]. Nothing here blocks but [`Driver::run`].
@@ -6,7 +6,9 @@
 mod inbox;
 mod tasks;
 
+use std::hint;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +18,7 @@ use rustix::event::epoll;
 use self::tasks::Tasks;
 use crate::flight::Flight;
 use crate::follow::{Follower, Subscriber};
+use crate::lanes::inlets::Inlets;
 use crate::replies::Replies;
 use crate::shared::Shared;
 use crate::sys::gaps::Batch;
@@ -41,18 +44,24 @@ const WAKE: u64 = 1;
 const LEFT: u64 = 2;
 const MEMBERS: u64 = 3;
 const FIRST_ID: u64 = 16;
+/// How many events are taken in at once.
+const EVENTS: usize = 16;
 
 /// How many turns of polling pass before the descriptors are looked at that are not the inbox.
 const TURNS_PER_LOOK: u32 = 64;
+/// How many turns pass before the inbox is looked at, while the lanes bring something at each, or
+/// somebody who uses them may be waiting for the core.
+const TURNS_PER_INBOX: u32 = 8;
 
 /// A member's event loop.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     workers: Option<Workers>,
     batch: Batch,
+    inlets: Inlets,
     tasks: Tasks,
     follower: Option<Box<Follower>>,
-    /// Whether the inbox is left alone, because the workers have enough to do.
+    /// Whether inbox and lanes are left alone, because the workers have enough to do.
     paused: bool,
     turns: u32,
 }
@@ -69,6 +78,7 @@ impl Driver {
             shared,
             workers,
             batch: Batch::new(),
+            inlets: Inlets::default(),
             tasks: Tasks::default(),
             follower: None,
             paused: false,
@@ -79,12 +89,15 @@ impl Driver {
     /// Runs until the group is left: polls for a short window after activity, then blocks.
     pub(crate) fn run(mut self) {
         let pace = Pace::new();
-        let mut spin = Spin::new(self.shared.settings.busy_poll, &pace);
+        let window = self.shared.settings.busy_poll;
+        let mut spin = Spin::new(window, &pace);
         while !self.shared.left.is_set() {
-            let active =
-                if spin.again() { Ok(self.turn()) } else { self.look(self.next_deadline()) };
+            let active = if spin.again() { Ok(self.turn(&spin)) } else { self.sleep() };
             match active {
-                Ok(true) => spin.restart(),
+                Ok(true) => {
+                    spin.restart();
+                    self.inlets.stay_awake(window);
+                }
                 Ok(false) => {}
                 // Only a broken descriptor can be the reason, and that would be our own fault.
                 Err(error) => {
@@ -108,15 +121,38 @@ impl Driver {
         [task, members, self.shared.next_retry()].into_iter().flatten().min()
     }
 
-    /// Polls once, and tells whether there was anything to do. While nothing but the inbox is
-    /// waited for, that is one system call.
-    fn turn(&mut self) -> bool {
+    /// Polls once, and tells whether there was anything to do. While nothing but lanes and inbox is
+    /// waited for, that is one system call, or none.
+    fn turn(&mut self, spin: &Spin<'_>) -> bool {
         self.turns = self.turns.wrapping_add(1);
-        let others = !self.tasks.is_empty() || self.turns.is_multiple_of(TURNS_PER_LOOK);
-        if others || self.shared.wake().is_set() {
-            return self.process();
+        let active = self.poll_lanes(spin.looks());
+        let woken = self.shared.wake().is_set();
+        let lanes_first = active || (spin.is_crowded() && self.inlets.len() > 0);
+        if lanes_first && !woken && !self.turns.is_multiple_of(TURNS_PER_INBOX) {
+            return active;
         }
-        self.drain_inbox()
+        if woken || !self.tasks.is_empty() || self.turns.is_multiple_of(TURNS_PER_LOOK) {
+            return self.process() || active;
+        }
+        self.drain_inbox() || active
+    }
+
+    /// Looks at the lanes for a while, and tells whether there was anything.
+    fn poll_lanes(&mut self, looks: u32) -> bool {
+        self.inlets.len() > 0
+            && (0..looks).any(|_| {
+                hint::spin_loop();
+                self.drain_lanes()
+            })
+    }
+
+    /// Blocks until there is something to do, and does it.
+    fn sleep(&mut self) -> io::Result<bool> {
+        // What has come just now, from somebody who saw us awake, did not ring.
+        if !self.inlets.fall_asleep() && !self.paused {
+            return Ok(self.drain_lanes());
+        }
+        self.look(self.next_deadline())
     }
 
     /// Does all there is to do without blocking, and tells whether there was anything.
@@ -131,21 +167,24 @@ impl Driver {
 
     /// Waits for the descriptors until `deadline`, and does what they announce and what is due.
     fn look(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
-        let mut events = Vec::with_capacity(16);
+        let mut room = [MaybeUninit::uninit(); EVENTS];
         let zero = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
         let timeout = deadline.map(|due| timespec_until(due, Instant::now()).unwrap_or(zero));
-        match epoll::wait(
-            &self.shared.epoll,
-            rustix::buffer::spare_capacity(&mut events),
-            timeout.as_ref(),
-        ) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        let events = match epoll::wait(&self.shared.epoll, &mut room, timeout.as_ref()) {
+            Ok((events, _)) => &*events,
+            Err(rustix::io::Errno::INTR) => &[],
             Err(error) => return Err(error.into()),
-        }
+        };
         let mut active = false;
         for event in events {
             match event.data.u64() {
-                INBOX => active |= self.drain_inbox(),
+                INBOX => {
+                    active |= self.drain_inbox();
+                    // Who sends by socket comes back to his lane once nothing of his is left here.
+                    if self.inlets.len() > 0 {
+                        self.drain_inbox();
+                    }
+                }
                 WAKE => {
                     self.read_mail();
                     self.update_pause();
@@ -159,7 +198,9 @@ impl Driver {
                     }
                 }
                 token => {
-                    self.look_at(token - FIRST_ID);
+                    let id = token - FIRST_ID;
+                    self.look_at(id);
+                    self.answer_bell(id);
                     active = true;
                 }
             }
@@ -238,7 +279,10 @@ impl Driver {
         // Dropping the workers waits for what they are doing.
         self.workers = None;
         self.shared.actions.clear();
+        self.inlets.close();
         while self.drain_inbox() {}
+        self.drain_lanes();
+        self.inlets = Inlets::default();
         self.shared.drop_answers();
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod gaps;
 pub(crate) mod mapping;
 #[cfg(feature = "tokio")]
 pub(crate) mod ready;
+pub(crate) mod region;

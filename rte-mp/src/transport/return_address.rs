@@ -31,6 +31,8 @@ const MAX_IDLE: usize = 128;
 pub(crate) struct ReturnAddress {
     socket: OwnedFd,
     name: PeerName,
+    /// The number in its name.
+    number: u64,
     /// The only peer it talks to, if it asks one.
     peer: Option<PeerName>,
     /// Where its datagrams are received.
@@ -48,7 +50,8 @@ impl ReturnAddress {
     fn bind(directory: &Path, peer: Option<PeerName>) -> io::Result<Self> {
         loop {
             let process = std::process::id();
-            let file = path::return_address(process, random()?);
+            let number = random()?;
+            let file = path::return_address(process, number);
             let name = PeerName::new(directory.join(file))
                 .map_err(|_| io::Error::from(Errno::NAMETOOLONG))?;
             let socket = match socket::bound(&name) {
@@ -62,6 +65,7 @@ impl ReturnAddress {
             let mut address = Self {
                 socket,
                 name,
+                number,
                 peer,
                 batch,
                 liveness: HashMap::new(),
@@ -88,6 +92,11 @@ impl ReturnAddress {
             Some(_) => socket::send(self.socket.as_fd(), bytes, fds),
             None => socket::send_to(self.socket.as_fd(), peer, bytes, fds),
         }
+    }
+
+    /// Gives the number in its name; the rest of the name is the same for all of this process.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Tells whether it talks to one peer only.

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 const ALONE: Duration = Duration::from_nanos(1500);
 /// How many polls pass between two offers of the core, where nobody wants it.
 const POLLS_ALONE: u32 = 16;
+/// How often a lane is looked at in one poll, where nobody wants the core: that costs next to
+/// nothing.
+const LOOKS_ALONE: u32 = 16;
 
 /// How many polls pass between two offers of the core. Learned by one who polls, and taken over by
 /// the next.
@@ -52,6 +55,17 @@ impl<'a> Spin<'a> {
     pub(crate) fn restart(&mut self) {
         self.until = (!self.window.is_zero()).then(|| Instant::now() + self.window);
         self.polls = 0;
+    }
+
+    /// Tells whether others want the core.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.pace.polls() == 1
+    }
+
+    /// Says how often a lane is to be looked at in one poll. Where the other end waits for the core,
+    /// nothing changes before it gets it.
+    pub(crate) fn looks(&self) -> u32 {
+        if self.is_crowded() { 1 } else { LOOKS_ALONE }
     }
 
     /// Says whether to poll once more (`true`) or to block.

@@ -83,11 +83,16 @@ impl Stage {
         Ok(Contender { name, client: Process::start(&mut { client })?, server })
     }
 
-    /// A bare pair. `wait` is `polling` or `blocking`.
-    pub(crate) fn bare(&mut self, name: &'static str, wait: &str) -> Result<Contender> {
-        let path = self.base().join(format!("bare_{wait}")).display().to_string();
-        let server = self.serve(&mut self.part(&["bare-server", &path, wait])?)?;
-        let client = Process::start(&mut self.part(&["bare-client", &path, wait])?)?;
+    /// A bare pair. Each end is `polling` or `blocking`.
+    pub(crate) fn bare(
+        &mut self,
+        name: &'static str,
+        client: &str,
+        server: &str,
+    ) -> Result<Contender> {
+        let path = self.base().join(format!("bare_{client}_{server}")).display().to_string();
+        let server = self.serve(&mut self.part(&["bare-server", &path, server])?)?;
+        let client = Process::start(&mut self.part(&["bare-client", &path, client])?)?;
         Ok(Contender { name, client, server })
     }
 

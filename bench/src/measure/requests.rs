@@ -18,6 +18,8 @@ const BARE_POLLING: &str = "bare polling";
 const BARE_BLOCKING: &str = "bare blocking";
 const DPDK: &str = "DPDK 22.11";
 const NATIVE_TO_DPDK: &str = "rte-mp to a DPDK primary";
+/// The least that a primary costs that sleeps between requests, as DPDK's does: one wake-up.
+const BARE_TO_SLEEPER: &str = "bare, a sleeping server";
 
 const NO_DPDK: &str = "no DPDK to compare with";
 
@@ -27,6 +29,7 @@ struct Cast {
     native_blocking: Contender,
     bare_polling: Contender,
     bare_blocking: Contender,
+    bare_to_sleeper: Contender,
     dpdk: Option<Contender>,
     native_to_dpdk: Option<Contender>,
 }
@@ -40,8 +43,9 @@ pub(super) fn measure(
     let mut cast = Cast {
         native: stage.native(NATIVE, None)?,
         native_blocking: stage.native(NATIVE_BLOCKING, Some("0"))?,
-        bare_polling: stage.bare(BARE_POLLING, "polling")?,
-        bare_blocking: stage.bare(BARE_BLOCKING, "blocking")?,
+        bare_polling: stage.bare(BARE_POLLING, "polling", "polling")?,
+        bare_blocking: stage.bare(BARE_BLOCKING, "blocking", "blocking")?,
+        bare_to_sleeper: stage.bare(BARE_TO_SLEEPER, "polling", "blocking")?,
         dpdk: stage.dpdk(DPDK)?,
         native_to_dpdk: stage.native_to_dpdk(NATIVE_TO_DPDK)?,
     };
@@ -106,7 +110,8 @@ impl Cast {
             report.left_out(bench, NO_DPDK);
             return Ok(());
         };
-        let series = alternate(&mut [native, dpdk], placement, rounds, "sync", WARM)?;
+        let mut contenders = [native, dpdk, &mut self.bare_to_sleeper];
+        let series = alternate(&mut contenders, placement, rounds, "sync", WARM)?;
         let limit = if placement == Placement::Pinned { 4.0 } else { 7.0 };
         let target =
             ratio("DPDK's client over rte-mp", series[1].over(&series[0]), Bound::AtLeast, limit);

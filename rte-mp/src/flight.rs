@@ -114,6 +114,7 @@ impl Flight {
         if self.exchange.ask(peer).is_err() {
             return Ok(());
         }
+        self.by_socket = shared.outlets.before_socket(&peer);
         while let Some(mut address) = shared.pool.take_idle(Some(peer)) {
             // A DPDK handler can answer twice; a second answer must not be taken for the next one.
             if shared.runtime.flavor != Flavor::Native && address.has_mail() {
@@ -182,7 +183,7 @@ impl Flight {
         match sent {
             Ok(()) => {
                 shared.counters.count_sent(Kind::Request);
-                self.by_socket = shared.outlets.note_socket(peer);
+                shared.outlets.note_socket(peer);
                 self.exchange.handle_sent(peer);
             }
             Err(error) if socket::is_full(&error) => {}

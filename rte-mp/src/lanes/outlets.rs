@@ -77,10 +77,17 @@ impl Outlets {
         drop(gone);
     }
 
-    /// Notes that something has just gone to `peer` by socket. If there is a lane, that gives what
+    /// Begins to send something to `peer` by socket. If there is a lane, that gives what
     /// [`Outlets::note_answered`] wants.
-    pub(crate) fn note_socket(&self, peer: &PeerName) -> Option<BySocket> {
-        self.find(peer).map(|outlet| outlet.note_socket())
+    pub(crate) fn before_socket(&self, peer: &PeerName) -> Option<BySocket> {
+        self.find(peer).map(|outlet| outlet.before_socket())
+    }
+
+    /// Notes that something has just gone to `peer` by socket.
+    pub(crate) fn note_socket(&self, peer: &PeerName) {
+        if let Some(outlet) = self.find(peer) {
+            outlet.note_socket();
+        }
     }
 
     /// Counts what a lane could have taken, and tells whether to offer one.

@@ -62,7 +62,7 @@ enum Order {
     Behind { looks: u64 },
 }
 
-/// The number of a datagram that went by socket, among all of them.
+/// How many datagrams had gone by socket before one of them was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BySocket(u64);
 
@@ -80,24 +80,30 @@ impl Outlet {
         lock(&self.desk).broken
     }
 
+    /// Begins to send something by socket whose answer is to be noted.
+    pub(crate) fn before_socket(&self) -> BySocket {
+        BySocket(lock(&self.desk).by_socket)
+    }
+
     /// Notes that something has just gone to the server by socket.
-    pub(crate) fn note_socket(&self) -> BySocket {
+    pub(crate) fn note_socket(&self) {
+        // Locked before the look, so that an older number does not take the place of a newer one.
+        let mut desk = lock(&self.desk);
         // SeqCst: pairs with the fence of `Inlet::note_look`.
         fence(Ordering::SeqCst);
         let looks = self.lane[LOOKS].load(Ordering::Relaxed);
-        let mut desk = lock(&self.desk);
         desk.order = Order::Behind { looks };
         desk.by_socket += 1;
         desk.in_a_row += 1;
         desk.broken |= desk.in_a_row >= GIVE_UP_AFTER;
-        BySocket(desk.by_socket)
     }
 
     /// Notes that the server has answered what went by socket: it has received that, and all that
-    /// went before.
+    /// went before. What other threads sent meanwhile may have gone later, even if they noted it
+    /// earlier.
     pub(crate) fn note_answered(&self, answered: BySocket) {
         let mut desk = lock(&self.desk);
-        if BySocket(desk.by_socket) == answered {
+        if desk.by_socket == answered.0 + 1 {
             desk.order = Order::CaughtUp;
         }
     }

@@ -361,7 +361,7 @@ impl Flight {
         if let ([asked], Some(by_socket)) = (&peers[..], self.by_socket)
             && matches!(asked.outcome, Outcome::Replied(_) | Outcome::Ignored)
         {
-            shared.outlets.note_answered(&asked.peer, by_socket);
+            by_socket.note_answered();
         }
         for asked in &peers {
             shared.counters.count_outcome(&asked.outcome);

@@ -59,11 +59,13 @@ pub(crate) fn send(shared: &Shared, target: Target, message: &Message) -> Result
             shared.wish_for_lane(&peer);
             Ok(())
         }
-        (Route::Primary(_), Some((_, error))) if socket::is_absent(error) => {
+        (Route::Primary(peer), Some((_, error))) if socket::is_absent(error) => {
+            shared.outlets.forget(&peer);
             let errno = socket::absent_errno(error);
             Err(SendError::NoPrimary { prefix: shared.prefix(), errno })
         }
         (Route::Peer(peer), Some((_, error))) if socket::is_absent(error) => {
+            shared.outlets.forget(&peer);
             Err(SendError::NoPeer { peer, errno: socket::absent_errno(error) })
         }
         (Route::Primary(_) | Route::Peer(_), Some(_)) => Err(SendError::Undelivered { failures }),

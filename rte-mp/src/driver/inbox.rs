@@ -4,7 +4,7 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rte_mp_proto::{Door, Flavor, Received, dispatch};
+use rte_mp_proto::{Door, DropReason, Flavor, Received, dispatch};
 use rustix::event::epoll;
 
 use super::{Driver, FIRST_ID, INBOX};
@@ -48,6 +48,9 @@ impl Driver {
         for index in 0..self.inlets.len() {
             active |= self.drain_lane(index);
         }
+        if active {
+            self.inlets.give_up_ended();
+        }
         active
     }
 
@@ -83,6 +86,11 @@ impl Driver {
             return;
         }
         self.shared.counters.count_received(request.kind());
+        if self.shared.left.is_set() {
+            // What came before is not handled any more; a request is answered by an ignore.
+            self.shared.counters.count_dropped(DropReason::NoAction, request.fds().len());
+            return;
+        }
         match (Call::new(request), &self.workers) {
             (Some(call), Some(workers)) => workers.push(Job::Call(Box::new(call))),
             (Some(call), None) => call.run(),
@@ -103,19 +111,23 @@ impl Driver {
         if let Err(error) = self.inlets.accept(&mut offer, id).and_then(watch) {
             let peer = offer.peer();
             tracing::debug!(target: "rte_mp::wire", %peer, %error, "refused a lane");
-            self.inlets.remove(id);
+            self.inlets.end(id);
+            self.inlets.give_up_ended();
         }
     }
 
     /// Takes what a lane holds that has rung, if `id` is one. If its other end is gone, that was
     /// the last of it.
     pub(super) fn answer_bell(&mut self, id: u64) {
-        if let Some((index, end)) = self.inlets.hush(id) {
-            self.drain_lane(index);
-            if end == End::Gone {
-                self.inlets.remove(id);
-            }
+        let Some((index, bell, end)) = self.inlets.hush(id) else { return };
+        if end == End::Gone {
+            // Not left to its closing: an answer on its way, or a process that was forked off, may
+            // keep it open, and it would be readable for ever.
+            let _ = epoll::delete(&self.shared.epoll, bell);
+            self.inlets.end(id);
         }
+        self.drain_lane(index);
+        self.inlets.give_up_ended();
     }
 
     /// Leaves inbox and lanes alone while the workers have enough to do: the queues fill, and the

@@ -78,7 +78,7 @@ impl Driver {
             shared,
             workers,
             batch: Batch::new(),
-            inlets: Inlets::default(),
+            inlets: Inlets::new(),
             tasks: Tasks::default(),
             follower: None,
             paused: false,
@@ -92,12 +92,14 @@ impl Driver {
         let window = self.shared.settings.busy_poll;
         let mut spin = Spin::new(window, &pace);
         while !self.shared.left.is_set() {
-            let active = if spin.again() { Ok(self.turn(&spin)) } else { self.sleep() };
+            let active = if spin.again() {
+                self.inlets.stay_awake(window);
+                Ok(self.turn(&spin))
+            } else {
+                self.sleep()
+            };
             match active {
-                Ok(true) => {
-                    spin.restart();
-                    self.inlets.stay_awake(window);
-                }
+                Ok(true) => spin.restart(),
                 Ok(false) => {}
                 // Only a broken descriptor can be the reason, and that would be our own fault.
                 Err(error) => {
@@ -149,10 +151,9 @@ impl Driver {
     /// Blocks until there is something to do, and does it.
     fn sleep(&mut self) -> io::Result<bool> {
         // What has come just now, from somebody who saw us awake, did not ring.
-        if !self.inlets.fall_asleep() && !self.paused {
-            return Ok(self.drain_lanes());
-        }
-        self.look(self.next_deadline())
+        let came = !self.inlets.fall_asleep() && self.drain_lanes();
+        let deadline = if came { Some(Instant::now()) } else { self.next_deadline() };
+        Ok(self.look(deadline)? || came)
     }
 
     /// Does all there is to do without blocking, and tells whether there was anything.
@@ -187,7 +188,10 @@ impl Driver {
                 }
                 WAKE => {
                     self.read_mail();
-                    self.update_pause();
+                    if !self.update_pause() {
+                        // What waited there while we paused does not ring again.
+                        self.drain_lanes();
+                    }
                     active = true;
                 }
                 LEFT => {}
@@ -261,7 +265,8 @@ impl Driver {
     pub(crate) fn wind_down(&mut self) {
         self.shared.leave();
         let inbox = self.shared.runtime.inbox();
-        for fd in [inbox, self.shared.wake().as_fd(), self.shared.left.as_fd()] {
+        let ours = [inbox, self.shared.wake().as_fd(), self.shared.left.as_fd()];
+        for fd in ours.into_iter().chain(self.inlets.bells()) {
             // Nobody is to wait for them any more; they are out already in a further call.
             let _ = epoll::delete(&self.shared.epoll, fd);
         }
@@ -282,7 +287,7 @@ impl Driver {
         self.inlets.close();
         while self.drain_inbox() {}
         self.drain_lanes();
-        self.inlets = Inlets::default();
+        self.inlets = Inlets::new();
         self.shared.drop_answers();
     }
 }

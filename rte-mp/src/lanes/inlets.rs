@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::process;
 use std::time::Duration;
 
 use rte_mp_proto::{ActionName, Kind, PeerName};
@@ -19,10 +20,16 @@ use crate::transport::lane::{End, Inlet, Item};
 /// How many lanes a member serves.
 const MAX_INLETS: usize = 64;
 
+/// For how long we promise to poll, in ns. It is renewed all the time; if we die, whoever believes it
+/// sends in vain.
+const PROMISE: u64 = 100_000;
+
 /// The lanes that lead to one member.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inlets {
     entries: Vec<Entry>,
+    /// Who serves them.
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -31,6 +38,8 @@ struct Entry {
     inlet: Inlet,
     from: PeerName,
     credentials: Credentials,
+    /// Its other end is gone; it is given up when all was taken.
+    ended: bool,
 }
 
 /// Tells whether `name` is that of an offer.
@@ -39,6 +48,10 @@ pub(crate) fn is_offer(name: &ActionName, kind: Kind) -> bool {
 }
 
 impl Inlets {
+    pub(crate) fn new() -> Self {
+        Self { entries: Vec::new(), process: process::id() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -54,15 +67,16 @@ impl Inlets {
             return Err(Errno::NOBUFS.into());
         }
         let inlet = Inlet::open(memory.as_fd(), bell, process)?;
-        self.entries.push(Entry { id, inlet, from: *offer.peer(), credentials });
+        self.entries.push(Entry { id, inlet, from: *offer.peer(), credentials, ended: false });
         Ok(self.entries[self.entries.len() - 1].inlet.bell())
     }
 
-    /// Hears the bell of the lane with the number `id`, if there is one, and tells where it stands
-    /// and whether its other end is still there.
-    pub(crate) fn hush(&self, id: u64) -> Option<(usize, End)> {
+    /// Hears the bell of the lane with the number `id`, if there is one. Gives where it stands, its
+    /// bell, and whether its other end is still there.
+    pub(crate) fn hush(&self, id: u64) -> Option<(usize, BorrowedFd<'_>, End)> {
         let index = self.entries.iter().position(|entry| entry.id == id)?;
-        Some((index, self.entries[index].inlet.hush()))
+        let inlet = &self.entries[index].inlet;
+        Some((index, inlet.bell(), inlet.hush()))
     }
 
     /// Takes the next datagram out of the lane at `index`, and says who sent it.
@@ -91,20 +105,25 @@ impl Inlets {
         }
     }
 
-    /// Says to everybody that we poll for another `window`.
+    /// Says to everybody that we go on polling for a while, but no longer than `window`.
     pub(crate) fn stay_awake(&mut self, window: Duration) {
         if self.entries.is_empty() {
             return;
         }
-        let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        let until = monotonic().saturating_add(window);
+        let promise =
+            u64::try_from(window.as_nanos()).map_or(PROMISE, |window| window.min(PROMISE));
+        let until = monotonic().saturating_add(promise);
         for entry in &mut self.entries {
-            entry.inlet.stay_awake(until, window);
+            entry.inlet.stay_awake(until, promise);
         }
     }
 
     /// Says to everybody that nothing is taken any more but what is there already.
     pub(crate) fn close(&mut self) {
+        // One that was forked off has them mapped, and does not serve them.
+        if process::id() != self.process {
+            return;
+        }
         for entry in &mut self.entries {
             entry.inlet.close();
         }
@@ -120,9 +139,21 @@ impl Inlets {
         nothing_came
     }
 
-    /// Gives up the lane with the number `id`: its other end is gone. What it holds is to be taken
-    /// first.
-    pub(crate) fn remove(&mut self, id: u64) {
-        self.entries.retain(|entry| entry.id != id);
+    /// Notes that the other end of the lane with the number `id` is gone.
+    pub(crate) fn end(&mut self, id: u64) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.id == id) {
+            entry.ended = true;
+        }
+    }
+
+    /// Gives up the lanes whose other end is gone and of which all was taken. Nobody waits for their
+    /// bells any more: an answer on its way may keep one open.
+    pub(crate) fn give_up_ended(&mut self) {
+        self.entries.retain(|entry| !(entry.ended && entry.inlet.is_empty()));
+    }
+
+    /// Lists what polls as readable when an asker has rung, or is gone.
+    pub(crate) fn bells(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.entries.iter().map(|entry| entry.inlet.bell())
     }
 }

@@ -23,6 +23,8 @@ const MAX_CONVERSATIONS: usize = 64;
 pub(crate) struct Outlets {
     /// Nothing where there are to be no lanes.
     conversations: Option<Mutex<Vec<Conversation>>>,
+    /// Who made them.
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -40,23 +42,20 @@ enum State {
 
 impl Outlets {
     pub(crate) fn new(wanted: bool) -> Self {
-        Self { conversations: wanted.then(Mutex::default) }
+        Self { conversations: wanted.then(Mutex::default), process: process::id() }
     }
 
-    /// Gives the lane to `peer`.
+    /// Gives the lane to `peer`. A process that was forked off has none: the server would take what
+    /// both put in for what one did.
     pub(crate) fn find(&self, peer: &PeerName) -> Option<Arc<Outlet>> {
         let conversations = lock(self.conversations.as_ref()?);
+        if process::id() != self.process {
+            return None;
+        }
         let conversation = conversations.iter().find(|conversation| conversation.peer == *peer)?;
         match &conversation.state {
             State::Sockets(_) => None,
             State::Lane(outlet) => Some(Arc::clone(outlet)),
-        }
-    }
-
-    /// Notes that `peer` has answered what went there by socket.
-    pub(crate) fn note_answered(&self, peer: &PeerName, answered: BySocket) {
-        if let Some(outlet) = self.find(peer) {
-            outlet.note_answered(answered);
         }
     }
 
@@ -77,10 +76,10 @@ impl Outlets {
         drop(gone);
     }
 
-    /// Begins to send something to `peer` by socket. If there is a lane, that gives what
-    /// [`Outlets::note_answered`] wants.
+    /// Begins to send something to `peer` by socket. If there is a lane, that gives what its answer is
+    /// noted on.
     pub(crate) fn before_socket(&self, peer: &PeerName) -> Option<BySocket> {
-        self.find(peer).map(|outlet| outlet.before_socket())
+        self.find(peer).map(Outlet::before_socket)
     }
 
     /// Notes that something has just gone to `peer` by socket.
@@ -133,6 +132,8 @@ impl Shared {
         if self.outlets.note_wish(peer)
             && let Err(error) = self.offer_lane(peer)
         {
+            // Another try later.
+            self.outlets.forget(peer);
             tracing::debug!(target: "rte_mp::wire", %peer, %error, "cannot offer a lane");
         }
     }

@@ -3,12 +3,11 @@
 //! Nobody sees it but through atomics: the other process writes what and when it likes. The memory
 //! is a memfd whose size is sealed, so that no access can lie beyond its end.
 
+use std::io;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::slice;
-
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
     MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create,
@@ -39,7 +38,12 @@ impl Region {
     /// Makes `count` words, all zero, and the descriptor by which another process maps them.
     pub(crate) fn create(name: &str, count: usize) -> io::Result<(Self, OwnedFd)> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let memory = memfd_create(name, flags)?;
+        // Where `vm.memfd_noexec` says so, memory must be declared as no program; a kernel before 6.3
+        // does not know that.
+        let memory = match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+            Err(Errno::INVAL) => memfd_create(name, flags),
+            memory => memory,
+        }?;
         ftruncate(&memory, (count * WORD) as u64)?;
         fcntl_add_seals(&memory, SEALS)?;
         Ok((Self::map(memory.as_fd(), count)?, memory))

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rte_mp_proto::{PeerName, path};
 
-use super::answers::{self, Notice};
 use super::bell::{Bell, End};
 use super::ring::Consumer;
+use super::slots::{self, Notice};
 use super::{ANSWER_SLOTS, EMPTIED, LOOKS, MAX_LEN, WORDS};
 use crate::sync::atomic::{Ordering, fence};
 use crate::sys::region::Region;
@@ -67,10 +67,13 @@ impl Inlet {
     /// Takes the next datagram out. Return addresses lie in `directory`.
     pub(crate) fn take(&mut self, directory: &Path) -> Option<Item> {
         let taken = self.consumer.take(&self.end.lane)?;
-        let way_back = taken.way_back.filter(|(_, slot)| usize::from(*slot) < ANSWER_SLOTS);
-        let from = way_back.and_then(|(number, _)| self.return_address(number, directory));
-        let way_back =
-            way_back.map(|(_, slot)| WayBack { end: Arc::clone(&self.end), slot, answered: false });
+        let answer_to = taken.answer_to.filter(|(_, slot)| usize::from(*slot) < ANSWER_SLOTS);
+        let from = answer_to.and_then(|(number, _)| self.return_address(number, directory));
+        let way_back = answer_to.map(|(_, slot)| WayBack {
+            end: Arc::clone(&self.end),
+            slot,
+            answered: false,
+        });
         Some(Item { bytes: taken.bytes, way_back, from })
     }
 
@@ -91,9 +94,9 @@ impl Inlet {
     }
 
     /// Says that we poll until `until`, in ns of the monotonic clock. What the asker knows already
-    /// is renewed only when half of `window` has passed, so that he can keep it in his cache.
-    pub(crate) fn stay_awake(&mut self, until: u64, window: u64) {
-        if until.saturating_sub(self.awake_until) > window / 2 {
+    /// is renewed only when half of `promise` has passed, so that he can keep it in his cache.
+    pub(crate) fn stay_awake(&mut self, until: u64, promise: u64) {
+        if until.saturating_sub(self.awake_until) > promise / 2 {
             self.awake_until = until;
             self.consumer.stay_awake(&self.end.lane, until);
         }
@@ -108,6 +111,11 @@ impl Inlet {
     /// Says that nothing is taken any more but what is there already.
     pub(crate) fn close(&mut self) {
         self.consumer.close(&self.end.lane);
+    }
+
+    /// Tells whether all was taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.consumer.is_waited_for(&self.end.lane)
     }
 
     /// Hears what the asker has rung.
@@ -136,7 +144,7 @@ impl Inlet {
 impl WayBack {
     /// Answers; `false` if the answer is to go to the return address.
     pub(crate) fn answer(mut self, bytes: &[u8]) -> bool {
-        let notice = answers::answer(&self.end.lane, self.slot, bytes);
+        let notice = slots::answer(&self.end.lane, self.slot, bytes);
         if notice == Notice::Ring {
             // Who is gone needs no answer.
             self.end.bell.ring();
@@ -149,7 +157,7 @@ impl WayBack {
 impl Drop for WayBack {
     fn drop(&mut self) {
         if !self.answered {
-            answers::leave(&self.end.lane, self.slot);
+            slots::leave(&self.end.lane, self.slot);
         }
     }
 }

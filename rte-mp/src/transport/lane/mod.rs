@@ -20,16 +20,16 @@
 //! The memory is hostile: each word is read once and then checked, and where to go on is known to
 //! each side from its own memory alone.
 
-mod answers;
 mod bell;
 mod inlet;
 mod outlet;
 mod ring;
+mod slots;
 
-pub(crate) use answers::Answer;
 pub(crate) use bell::End;
 pub(crate) use inlet::{Inlet, Item, WayBack};
 pub(crate) use outlet::{BySocket, Outlet, Push, Ticket, Whereabouts};
+pub(crate) use slots::Answer;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 

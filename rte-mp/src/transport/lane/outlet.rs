@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::answers::{self, Answer, Slots};
 use super::bell::{Bell, End, PATIENCE};
-use super::ring::{self, Full, Producer, Receipt, Server, WayBack};
+use super::ring::{self, AnswerTo, Full, Producer, Receipt, Server};
+use super::slots::{self, Answer, Slots};
 use super::{EMPTIED, LOOKS, WORDS};
 use crate::sync::atomic::{Ordering, fence};
 use crate::sync::lock;
@@ -62,9 +62,24 @@ enum Order {
     Behind { looks: u64 },
 }
 
-/// How many datagrams had gone by socket before one of them was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BySocket(u64);
+/// A datagram that goes by socket, and whose answer is to be noted.
+#[derive(Debug)]
+pub(crate) struct BySocket {
+    outlet: Arc<Outlet>,
+    /// How many had gone before.
+    number: u64,
+}
+
+impl BySocket {
+    /// Notes that the server has answered it: it has received that, and all that went before. What
+    /// other threads sent meanwhile may have gone later, even if they noted it earlier.
+    pub(crate) fn note_answered(self) {
+        let mut desk = lock(&self.outlet.desk);
+        if desk.by_socket == self.number + 1 {
+            desk.order = Order::CaughtUp;
+        }
+    }
+}
 
 impl Outlet {
     /// Makes a lane, and the descriptors that its server needs: the memory and a bell.
@@ -81,8 +96,9 @@ impl Outlet {
     }
 
     /// Begins to send something by socket whose answer is to be noted.
-    pub(crate) fn before_socket(&self) -> BySocket {
-        BySocket(lock(&self.desk).by_socket)
+    pub(crate) fn before_socket(self: Arc<Self>) -> BySocket {
+        let number = lock(&self.desk).by_socket;
+        BySocket { outlet: self, number }
     }
 
     /// Notes that something has just gone to the server by socket.
@@ -96,16 +112,6 @@ impl Outlet {
         desk.by_socket += 1;
         desk.in_a_row += 1;
         desk.broken |= desk.in_a_row >= GIVE_UP_AFTER;
-    }
-
-    /// Notes that the server has answered what went by socket: it has received that, and all that
-    /// went before. What other threads sent meanwhile may have gone later, even if they noted it
-    /// earlier.
-    pub(crate) fn note_answered(&self, answered: BySocket) {
-        let mut desk = lock(&self.desk);
-        if desk.by_socket == answered.0 + 1 {
-            desk.order = Order::CaughtUp;
-        }
     }
 
     /// Puts a one-way message in.
@@ -132,7 +138,7 @@ impl Outlet {
         refused
     }
 
-    fn push(&self, desk: &mut Desk, way_back: Option<WayBack>, bytes: &[u8]) -> Push<Receipt> {
+    fn push(&self, desk: &mut Desk, answer_to: Option<AnswerTo>, bytes: &[u8]) -> Push<Receipt> {
         let now = monotonic();
         let before = ring::server(&self.lane, now);
         desk.broken |= before == Server::Closed;
@@ -140,7 +146,7 @@ impl Outlet {
             return Push::Socket;
         }
         let pushed = match desk.is_caught_up(&self.lane) {
-            true => desk.producer.push(&self.lane, way_back, bytes),
+            true => desk.producer.push(&self.lane, answer_to, bytes),
             false => Err(Full),
         };
         let Ok(receipt) = pushed else {
@@ -198,7 +204,7 @@ pub(crate) enum Whereabouts {
 impl Ticket {
     /// Looks for the answer.
     pub(crate) fn look(&self) -> Answer {
-        answers::look(&self.outlet.lane, self.answer)
+        slots::look(&self.outlet.lane, self.answer)
     }
 
     /// Blocks until there is an answer, for a few milliseconds at most.
@@ -206,7 +212,7 @@ impl Ticket {
         let Outlet { lane, bell, waiting, desk } = &*self.outlet;
         // There is one bell for all threads: who comes later does without.
         if let Ok(_turn) = waiting.try_lock()
-            && answers::sleep(lane, self.answer)
+            && slots::sleep(lane, self.answer)
         {
             let start = Instant::now();
             while matches!(self.look(), Answer::Awaited) && start.elapsed() < PATIENCE {
@@ -224,9 +230,9 @@ impl Ticket {
         let lane = &self.outlet.lane;
         if self.outlet.is_broken() && self.receipt.take_back(lane) {
             // As if the server had done with the slot: it has not seen it.
-            answers::leave(lane, self.answer);
+            slots::leave(lane, self.answer);
             Whereabouts::Nowhere
-        } else if answers::go_away(lane, self.answer) {
+        } else if slots::go_away(lane, self.answer) {
             Whereabouts::WithServer
         } else {
             Whereabouts::Answered
@@ -237,7 +243,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut desk = lock(&self.outlet.desk);
-        if answers::is_done(&self.outlet.lane, self.answer) {
+        if slots::is_done(&self.outlet.lane, self.answer) {
             desk.slots.put_back(self.answer);
         } else {
             desk.slots.give_up(self.answer);

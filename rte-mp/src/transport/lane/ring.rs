@@ -7,7 +7,7 @@ use super::{DATA_WORDS, MAX_LEN, RING, RING_SLOTS, SERVER, SLOT, read, write};
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Who says that he is awake for longer than this, in ns, has another clock.
-const LONGEST: u64 = 10_000_000_000;
+const LONGEST: u64 = 1_000_000;
 
 /// The first word of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ fn slot(lane: &[AtomicU64], index: usize) -> &[AtomicU64] {
 
 /// Where the answer to a request goes: the number of the return address, and the slot in which it is
 /// looked for while the asker is awake.
-pub(super) type WayBack = (u64, u8);
+pub(super) type AnswerTo = (u64, u8);
 
 /// The server has not taken what came before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Producer {
     pub(super) fn push(
         &mut self,
         lane: &[AtomicU64],
-        way_back: Option<WayBack>,
+        answer_to: Option<AnswerTo>,
         bytes: &[u8],
     ) -> Result<Receipt, Full> {
         let index = self.count % RING_SLOTS;
@@ -112,11 +112,11 @@ impl Producer {
         }
         let word = Word {
             state: State::Full,
-            answer: way_back.map(|(_, answer)| answer),
+            answer: answer_to.map(|(_, answer)| answer),
             len: bytes.len() as u16,
             lap: (self.count / RING_SLOTS) as u32,
         };
-        if let Some((number, _)) = way_back {
+        if let Some((number, _)) = answer_to {
             // Relaxed: as the datagram's words.
             slot[1].store(number, Ordering::Relaxed);
         }
@@ -165,7 +165,7 @@ pub(super) fn server(lane: &[AtomicU64], now: u64) -> Server {
 /// A datagram that was taken out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taken {
-    pub(super) way_back: Option<WayBack>,
+    pub(super) answer_to: Option<AnswerTo>,
     pub(super) bytes: [u8; MAX_LEN],
 }
 
@@ -199,9 +199,9 @@ impl Consumer {
                     read(&slot[2..2 + DATA_WORDS], &mut bytes[..len]);
                     // Relaxed: as the datagram's words.
                     let number = slot[1].load(Ordering::Relaxed);
-                    let way_back = word.answer.map(|answer| (number, answer));
+                    let answer_to = word.answer.map(|answer| (number, answer));
                     self.free(slot);
-                    return Some(Taken { way_back, bytes });
+                    return Some(Taken { answer_to, bytes });
                 }
             }
         }
@@ -215,7 +215,7 @@ impl Consumer {
     }
 
     /// Tells whether a datagram may be there.
-    fn is_waited_for(&self, lane: &[AtomicU64]) -> bool {
+    pub(super) fn is_waited_for(&self, lane: &[AtomicU64]) -> bool {
         // Relaxed: `take` looks at it properly.
         let word = slot(lane, self.count % RING_SLOTS)[0].load(Ordering::Relaxed);
         word != Word::FREE

@@ -62,10 +62,10 @@ impl<'a> Spin<'a> {
         self.pace.polls() == 1
     }
 
-    /// Says how often a lane is to be looked at in one poll. Where the other end waits for the core,
-    /// nothing changes before it gets it.
+    /// Says how often a lane is to be looked at in one poll: once where the window is closed, or where
+    /// the other end waits for the core, since nothing changes before it gets it.
     pub(crate) fn looks(&self) -> u32 {
-        if self.is_crowded() { 1 } else { LOOKS_ALONE }
+        if self.until.is_none() || self.is_crowded() { 1 } else { LOOKS_ALONE }
     }
 
     /// Says whether to poll once more (`true`) or to block.

@@ -365,6 +365,9 @@ impl Flight {
         }
         for asked in &peers {
             shared.counters.count_outcome(&asked.outcome);
+            if matches!(asked.outcome, Outcome::Died) {
+                shared.outlets.forget(&asked.peer);
+            }
         }
         Replies::new(action, peers)
     }
@@ -410,6 +413,7 @@ fn unreachable(shared: &Shared, peer: PeerName, error: io::Error) -> RequestErro
     if !socket::is_absent(&error) {
         return return_address(shared, error);
     }
+    shared.outlets.forget(&peer);
     let errno = socket::absent_errno(&error);
     if peer == shared.runtime.primary_name() {
         RequestError::NoPrimary { prefix: shared.prefix(), errno }

@@ -147,6 +147,10 @@ impl Shared {
         let param = offer(process::id());
         let datagram = Datagram { kind: Kind::Message, name: action(), param, fd_count: fds.len() };
         let encoded = datagram.encode(self.layout());
-        socket::send_to(self.runtime.inbox(), peer, encoded.as_bytes(), &fds)
+        socket::send_to(self.runtime.inbox(), peer, encoded.as_bytes(), &fds)?;
+        // An idle address may be connected to somebody who was there before. Who reads the offer
+        // could not answer to it.
+        self.pool.forget(peer);
+        Ok(())
     }
 }

@@ -21,6 +21,8 @@ pub const VERSION_OFFSET: u64 = 4;
 /// Where a native primary keeps its process id, as it is in its own pid namespace: a `u32` amid
 /// DPDK's heap table, which a native group has no use for.
 pub const NATIVE_PID_OFFSET: u64 = 24_576;
+/// Where a native primary keeps the id of its memory: a `u64`, never 0.
+pub const NATIVE_ARENA_OFFSET: u64 = 24_584;
 
 /// The start of the primary's write lock, in bytes from the start of the file.
 pub const LOCK_START: u64 = 124;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use rte_mp_proto::{Layout, Role};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::args::{EalArgs, Information, SharedConfig};
+use crate::args::{EalArgs, Information, Pages, SharedConfig};
 use crate::error::{JoinError, StartError};
 use crate::group::Group;
+use crate::memory::arena::Wish as ArenaWish;
 use crate::runtime::{Runtime, Wish};
 use crate::shared::Settings;
 
@@ -52,6 +53,7 @@ pub struct GroupBuilder {
     send_timeout: Duration,
     trusted: Vec<u32>,
     assumed_layout: Option<Layout>,
+    memory: ArenaWish,
     ignored_flags: Vec<String>,
 }
 
@@ -69,6 +71,7 @@ impl Default for GroupBuilder {
             send_timeout: DEFAULT_TIMEOUT,
             trusted: Vec::new(),
             assumed_layout: None,
+            memory: ArenaWish::default(),
             ignored_flags: Vec::new(),
         }
     }
@@ -122,7 +125,8 @@ impl GroupBuilder {
         self
     }
 
-    /// Waits for at most this long while others hold the directory's lock. Default: 5 s.
+    /// Waits for at most this long while others hold the lock of the directory, or that of the memory
+    /// zones. Default: 5 s.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
@@ -145,6 +149,31 @@ impl GroupBuilder {
     /// guess ends the IPC thread of a DPDK primary for good.
     pub fn assume_layout(mut self, layout: Layout) -> Self {
         self.assumed_layout = Some(layout);
+        self
+    }
+
+    /// Gives the memory of a group that we lead this size in bytes (`-m`, there in MB), the table of
+    /// zones included (300 kB). Default: 1 GiB. Ordinary memory is taken only as it is touched.
+    pub fn memory_size(mut self, bytes: u64) -> Self {
+        self.memory.size = Some(bytes);
+        self
+    }
+
+    /// Makes the memory of a group that we lead of huge pages, from the hugetlbfs that is mounted at
+    /// `directory` (`--huge-dir`). They are all taken as we join, and given back by the last member
+    /// that leaves. Default: ordinary pages.
+    ///
+    /// Files there cannot be sealed: members must trust each other not to cut the file short.
+    pub fn huge_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.memory.huge_dir = Some(directory.into());
+        self
+    }
+
+    /// Has the memory of a group that we lead lie at this address in every member
+    /// (`--base-virtaddr`), a multiple of the page size. Default: 0x100000000 as in DPDK, or another
+    /// one if that is occupied in this process.
+    pub fn base_virtaddr(mut self, address: u64) -> Self {
+        self.memory.base = Some(address);
         self
     }
 
@@ -178,7 +207,8 @@ impl GroupBuilder {
         })?;
         let settings =
             Settings { busy_poll, send_timeout: self.send_timeout, trusted: self.trusted };
-        Group::start(runtime, settings, self.drive, self.workers, self.ignored_flags)
+        let Self { memory, drive, workers, ignored_flags, .. } = self;
+        Group::start(runtime, settings, &memory, drive, workers, ignored_flags)
     }
 
     /// Takes over what an EAL command line says, pins the calling thread to the main lcore, and
@@ -193,6 +223,11 @@ impl GroupBuilder {
         let mut builder = Self { role: args.role, ..Self::default() };
         if let Some(prefix) = &args.file_prefix {
             builder.prefix.clone_from(prefix);
+        }
+        builder.memory.size = args.memory_mib.map(|mib| mib << 20);
+        builder.memory.base = args.base_virtaddr;
+        if let Pages::HugeDir(directory) = &args.pages {
+            builder.memory.huge_dir = Some(directory.clone());
         }
         let main_cpus = args.main_cpus().map(<[u32]>::to_vec);
         builder.ignored_flags = args.ignored;

@@ -21,6 +21,8 @@ use crate::error::{
 };
 use crate::follow::{Events, Follower};
 use crate::future::ReplyFuture;
+use crate::memory::arena::Wish as ArenaWish;
+use crate::memory::{Memory, Memzones};
 use crate::message::Message;
 use crate::replies::Replies;
 use crate::request;
@@ -120,13 +122,19 @@ impl Group {
     pub(crate) fn start(
         runtime: Runtime,
         settings: Settings,
+        memory: &ArenaWish,
         drive: Drive,
         workers: usize,
         ignored_flags: Vec<String>,
     ) -> Result<Self, JoinError> {
         let directory = runtime.directory.path.clone();
+        let memory = Memory::begin(&runtime, memory).map_err(|source| JoinError::Memory {
+            prefix: runtime.directory.prefix.clone(),
+            source,
+        })?;
         let start = || {
-            let shared = Arc::new(Shared::new(runtime, settings)?);
+            let shared = Arc::new(Shared::new(runtime, settings, memory)?);
+            shared.memory.serve(&shared.actions);
             let membership =
                 |engine| Membership { shared: Arc::clone(&shared), ignored_flags, engine };
             let engine = Engine::start(&shared, drive, workers).inspect_err(|_| shared.leave())?;
@@ -231,6 +239,11 @@ impl Group {
     /// Talks to one member, whoever it is; DPDK has no such thing, but its members answer.
     pub fn to(&self, peer: &PeerName) -> To<'_> {
         To { group: self, target: Target::Peer(*peer) }
+    }
+
+    /// Gives the memory zones that the members share.
+    pub fn memzones(&self) -> Memzones {
+        Memzones::new(self.shared())
     }
 
     /// Lists the other members that are alive.

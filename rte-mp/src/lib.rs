@@ -22,6 +22,7 @@ mod follow;
 mod future;
 mod group;
 mod lanes;
+mod memory;
 mod message;
 mod replies;
 mod request;
@@ -44,12 +45,14 @@ pub use action::{HandlerResult, Request};
 pub use args::{ArgsError, EalArgs, Information, Lcore, Pages, SharedConfig};
 pub use builder::{Drive, GroupBuilder};
 pub use error::{
-    DisableError, JoinError, MembersError, MessageError, NoReplyError, ParamError, RegisterError,
-    ReplyError, RequestError, SendError, StartError,
+    ArenaError, DisableError, DumpError, FreeError, JoinError, LookupError, MembersError,
+    MemoryError, MessageError, NoReplyError, ParamError, RegisterError, ReplyError, RequestError,
+    ReserveError, SendError, StartError, ZoneAccessError,
 };
 pub use follow::Events;
 pub use future::ReplyFuture;
 pub use group::{Group, WeakGroup};
+pub use memory::{Memzone, MemzoneInfo, Memzones, Reservation, Shared, ZoneName, ZoneNameError};
 pub use message::Message;
 pub use replies::{PeerReply, Replies};
 pub use rte_mp_proto::{

@@ -13,6 +13,7 @@ use crate::action::Actions;
 use crate::answers::Answers;
 use crate::driver::Command;
 use crate::lanes::outlets::Outlets;
+use crate::memory::Memory;
 use crate::runtime::{Runtime, sockets};
 use crate::stats::Counters;
 use crate::sync::{Signal, lock};
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) answers: Answers,
     pub(crate) pool: Pool,
     pub(crate) outlets: Outlets,
+    pub(crate) memory: Memory,
     pub(crate) counters: Counters,
     /// What the driver waits for; polls as readable when the driver has something to do.
     pub(crate) epoll: OwnedFd,
@@ -61,12 +63,13 @@ enum Mailbox {
 }
 
 impl Shared {
-    pub(crate) fn new(runtime: Runtime, settings: Settings) -> io::Result<Self> {
+    pub(crate) fn new(runtime: Runtime, settings: Settings, memory: Memory) -> io::Result<Self> {
         Ok(Self {
             pool: Pool::new(runtime.directory.path.clone()),
             outlets: Outlets::new(runtime.flavor == Flavor::Native),
             runtime,
             settings,
+            memory,
             actions: Actions::default(),
             answers: Answers::default(),
             counters: Counters::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rte_mp_proto::{PeerNameError, VersionError, path};
 use rustix::io::Errno;
 
-use super::raw;
+use super::{ArenaError, raw};
 use crate::args::ArgsError;
 use crate::runtime::Directory;
 
@@ -132,6 +132,14 @@ pub enum JoinError {
         /// What would be right.
         wanted: &'static str,
     },
+    /// The primary's memory could not be made (as [`ArenaError::errno`] says).
+    #[error("the memory of file prefix {prefix:?} cannot be made")]
+    Memory {
+        /// The prefix.
+        prefix: String,
+        /// Why.
+        source: ArenaError,
+    },
     /// The group is to be driven by tokio, and no runtime is entered (`EINVAL`).
     #[error("a group that tokio drives can only be joined inside a tokio runtime")]
     NoTokioRuntime,
@@ -174,6 +182,7 @@ impl JoinError {
             Self::NotAConfig { .. } => Errno::PROTO,
             Self::Disabled { .. } => Errno::ACCESS,
             Self::NothingShared { .. } => Errno::NOTSUP,
+            Self::Memory { source, .. } => return source.errno(),
             Self::Io { source, .. } => return raw(source),
         };
         errno.raw_os_error()

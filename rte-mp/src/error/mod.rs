@@ -2,6 +2,7 @@
 
 mod group;
 mod join;
+mod memory;
 mod message;
 mod request;
 mod send;
@@ -12,6 +13,9 @@ use rustix::io::Errno;
 
 pub use group::{DisableError, MembersError, RegisterError};
 pub use join::{JoinError, StartError};
+pub use memory::{
+    ArenaError, DumpError, FreeError, LookupError, MemoryError, ReserveError, ZoneAccessError,
+};
 pub use message::{MessageError, ParamError};
 pub use request::{NoReplyError, RequestError};
 pub use send::{ReplyError, SendError};

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rte_mp_proto::config::{
-    Header, LEN, LOCK_LEN, LOCK_START, MAGIC, MAGIC_OFFSET, MpStatus, NATIVE_PID_OFFSET,
-    VERSION_OFFSET,
+    Header, LEN, LOCK_LEN, LOCK_START, MAGIC, MAGIC_OFFSET, MpStatus, NATIVE_ARENA_OFFSET,
+    NATIVE_PID_OFFSET, VERSION_OFFSET,
 };
 use rte_mp_proto::{Flavor, path};
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -104,14 +104,15 @@ impl ConfigFile {
     }
 
     /// Empties the file and writes all of a native primary's but the magic.
-    pub(super) fn begin_native(&self) -> Result<(), JoinError> {
+    pub(super) fn begin_native(&self, arena_id: u64) -> Result<(), JoinError> {
         let write = || {
             self.file.write_all_at(&0_u32.to_ne_bytes(), MAGIC_OFFSET)?;
             // Never shorter than before by a page that somebody has mapped to attach.
             self.file.set_len(LEN)?;
             self.file.write_all_at(&[0; LEN as usize], 0)?;
             self.file.write_all_at(&Flavor::NATIVE_WORD.to_ne_bytes(), VERSION_OFFSET)?;
-            self.file.write_all_at(&std::process::id().to_ne_bytes(), NATIVE_PID_OFFSET)
+            self.file.write_all_at(&std::process::id().to_ne_bytes(), NATIVE_PID_OFFSET)?;
+            self.file.write_all_at(&arena_id.to_ne_bytes(), NATIVE_ARENA_OFFSET)
         };
         write().map_err(JoinError::io("write", &self.path))
     }
@@ -227,6 +228,13 @@ impl ConfigFile {
             }
             Flavor::Dpdk(_) => None,
         })
+    }
+
+    /// Reads the id of a native primary's memory; what stands there is another in any other file.
+    pub(super) fn arena_id(&self) -> Option<u64> {
+        let mut id = [0; 8];
+        self.file.read_exact_at(&mut id, NATIVE_ARENA_OFFSET).ok()?;
+        Some(u64::from_ne_bytes(id))
     }
 
     /// Tells whether the file was removed from the directory.

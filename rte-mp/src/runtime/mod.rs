@@ -73,6 +73,8 @@ pub(crate) struct Runtime {
     /// When the primary was found to take our layout.
     checked: Mutex<Option<Instant>>,
     pub(crate) lock_timeout: Duration,
+    /// A primary's number for the memory that it makes; 0 in a secondary.
+    pub(crate) arena_id: u64,
 }
 
 /// Why nothing may be sent to the primary's socket.
@@ -131,16 +133,13 @@ impl Runtime {
         ConfigFile::check_unlocked(&directory)?;
         let _locked = directory.lock_exclusive(wish.lock_timeout)?;
         let config = ConfigFile::lock_as_primary(&directory)?;
-        let inbox = Self::take_over(&directory, &config, &name)
+        let arena_id = random().map_err(JoinError::io("name the memory of", &directory.path))? | 1;
+        let inbox = Self::take_over(&directory, &config, &name, arena_id)
             .inspect_err(|_| config.remove_if_not_ready())?;
-        Ok(Self::new(
-            directory,
-            wish,
-            Role::Primary,
-            (Flavor::Native, NATIVE_LAYOUT),
-            config,
-            inbox,
-        ))
+        let speech = (Flavor::Native, NATIVE_LAYOUT);
+        let mut runtime = Self::new(directory, wish, Role::Primary, speech, config, inbox);
+        runtime.arena_id = arena_id;
+        Ok(runtime)
     }
 
     /// Takes the place of a primary that ended: checks that nothing of its group is left that would
@@ -149,6 +148,7 @@ impl Runtime {
         directory: &Directory,
         config: &ConfigFile,
         name: &PeerName,
+        arena_id: u64,
     ) -> Result<Inbox, JoinError> {
         let at_the_socket = JoinError::io("look for a primary at", name.as_path());
         // A DPDK primary that asked whether it is alive has lost its lock, but not its socket.
@@ -164,7 +164,7 @@ impl Runtime {
             let error = io::ErrorKind::AlreadyExists.into();
             return Err(JoinError::io("replace what is no socket at", name.as_path())(error));
         }
-        config.begin_native()?;
+        config.begin_native(arena_id)?;
         let inbox = Inbox::bind(name)?;
         config.finish_native()?;
         Ok(inbox)
@@ -230,6 +230,7 @@ impl Runtime {
             inbox,
             directory,
             lock_timeout: wish.lock_timeout,
+            arena_id: 0,
         }
     }
 
@@ -279,6 +280,12 @@ impl Runtime {
                 Err(PrimaryError::gone(Errno::CONNREFUSED))
             }
         }
+    }
+
+    /// Gives the id of the memory that the primary has who leads, or led last. Nothing is known once
+    /// that one has removed its file.
+    pub(crate) fn leading_arena(&self) -> Option<u64> {
+        self.current_config()?.arena_id()
     }
 
     fn primary_header(&self) -> Result<Header, PrimaryError> {

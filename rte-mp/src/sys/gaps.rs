@@ -247,7 +247,17 @@ pub(crate) struct Holder {
 /// It conflicts with the classic POSIX lock of a DPDK primary both ways, but is not lost when
 /// another descriptor of the file is closed. Does not block: a conflict is `WouldBlock`.
 pub(crate) fn lock_range(file: &File, start: u64, len: u64) -> io::Result<()> {
+    set_lock(file, flock(start, len)?)
+}
+
+/// Gives up the locks of this open file description on `len` bytes from `start`.
+pub(crate) fn unlock_range(file: &File, start: u64, len: u64) -> io::Result<()> {
     let mut lock = flock(start, len)?;
+    lock.l_type = libc::F_UNLCK as libc::c_short;
+    set_lock(file, lock)
+}
+
+fn set_lock(file: &File, mut lock: libc::flock) -> io::Result<()> {
     // SAFETY: `lock` is a valid `flock` for the whole call, and `l_pid` is 0 as OFD locks want.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) };
     match result {

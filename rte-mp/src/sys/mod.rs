@@ -2,8 +2,10 @@
 //!
 //! Functions here return `io::Result` and know nothing of groups.
 
+pub(crate) mod area;
 pub(crate) mod gaps;
 pub(crate) mod mapping;
 #[cfg(feature = "tokio")]
 pub(crate) mod ready;
 pub(crate) mod region;
+pub(crate) mod shared;

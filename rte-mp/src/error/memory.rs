@@ -1,0 +1,467 @@
+//! Why memory could not be made, reached, reserved, found, freed or read.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::{NoReplyError, RequestError, raw};
+use crate::memory::{ZoneName, ZoneNameError};
+
+/// Why a primary could not make its memory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArenaError {
+    /// The size is none (`EINVAL`).
+    #[error("memory of {size} bytes cannot be had; it takes {min} or more, and an address space")]
+    Size {
+        /// Bytes wanted.
+        size: u64,
+        /// The fewest.
+        min: u64,
+    },
+    /// Memory cannot begin at this address (`EINVAL`).
+    #[error(
+        "memory cannot begin at {address:#x}; \
+         it takes a multiple of {page:#x} from 0x10000 on, such as 0x100000000"
+    )]
+    Address {
+        /// The address wanted.
+        address: u64,
+        /// The size of a page, in bytes.
+        page: u64,
+    },
+    /// Something else lies at the address (`EADDRNOTAVAIL`).
+    #[error(
+        "{} lies where {len} bytes of memory were to begin, at {address:#x}; \
+         choose another address (--base-virtaddr)",
+        .by.as_deref().unwrap_or("something")
+    )]
+    Occupied {
+        /// Where the memory was to begin.
+        address: u64,
+        /// Its length in bytes.
+        len: u64,
+        /// What lies there, as the kernel names it.
+        by: Option<String>,
+    },
+    /// The directory for huge pages cannot be used (the kernel's errno).
+    #[error("no file can be made in {} (--huge-dir)", .path.display())]
+    HugeDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The directory for huge pages has none (`EINVAL`).
+    #[error("{} (--huge-dir) is no hugetlbfs; mount one there: \
+             mount -t hugetlbfs -o pagesize=2M none {}", .path.display(), .path.display())]
+    NotHugetlbfs {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There are too few huge pages (`ENOMEM`).
+    #[error(
+        "the memory takes {needed} huge pages of {} kB, and {} free; \
+         ask for less (-m), or reserve more: \
+         echo {needed} > /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
+        .page / 1024,
+        .free.map_or("fewer are".to_owned(), |free| format!("{free} are")),
+        .page / 1024
+    )]
+    HugePages {
+        /// The mount.
+        path: PathBuf,
+        /// The size of a page, in bytes.
+        page: u64,
+        /// Pages wanted.
+        needed: u64,
+        /// Pages that nobody has, if the kernel says.
+        free: Option<u64>,
+    },
+    /// The memory could not be mapped (the kernel's errno).
+    #[error("{size} bytes of memory cannot be mapped; ask for less (-m)")]
+    Map {
+        /// Bytes wanted.
+        size: u64,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The system refused (its own errno).
+    #[error("cannot {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl ArenaError {
+    /// Makes a system's error one of making memory.
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+
+    /// Gives the errno that says the same to C.
+    pub fn errno(&self) -> i32 {
+        let errno = match self {
+            Self::Size { .. } | Self::Address { .. } | Self::NotHugetlbfs { .. } => Errno::INVAL,
+            Self::Occupied { .. } => Errno::ADDRNOTAVAIL,
+            Self::HugePages { .. } => Errno::NOMEM,
+            Self::HugeDir { source, .. } | Self::Map { source, .. } | Self::Io { source, .. } => {
+                return raw(source);
+            }
+        };
+        errno.raw_os_error()
+    }
+}
+
+/// Why the group's memory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// The group was left (`ESHUTDOWN`).
+    #[error("the group of file prefix {prefix:?} was left")]
+    Left {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The group is led by DPDK, whose memory cannot be read yet (`ENOTSUP`).
+    #[error("the group of file prefix {prefix:?} is led by DPDK, whose memory is not read yet")]
+    Dpdk {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The primary could not be asked for its memory (as the request fails).
+    #[error("the primary cannot be asked for its memory")]
+    Request {
+        /// Why it was not asked.
+        source: RequestError,
+    },
+    /// The primary did not hand out its memory (as the request ends).
+    #[error("the primary did not hand out its memory")]
+    NoReply {
+        /// What became of the request.
+        source: NoReplyError,
+    },
+    /// What the primary handed out is no memory that can be mapped safely (`EPROTO`).
+    #[error("what the primary handed out as its memory is not mapped: {reason}")]
+    NotAnArena {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Something else lies where every member of the group has the memory (`EADDRNOTAVAIL`).
+    #[error(
+        "{} lies where the group has its memory, {len} bytes at {address:#x}; \
+         start the primary with another --base-virtaddr",
+        .by.as_deref().unwrap_or("something")
+    )]
+    Occupied {
+        /// Where the memory begins.
+        address: u64,
+        /// Its length in bytes.
+        len: u64,
+        /// What lies there, as the kernel names it.
+        by: Option<String>,
+    },
+    /// Another primary took the place of the one whose memory this member has (`ESTALE`). Zones that
+    /// are held stay usable.
+    #[error(
+        "another primary leads file prefix {prefix:?}, with memory of its own; leave and join again"
+    )]
+    OtherPrimary {
+        /// The prefix.
+        prefix: String,
+    },
+    /// Another process held the lock of the zones all the time (`ETIMEDOUT`): it is stopped, since
+    /// one that ends gives the lock up.
+    #[error("the memory zones were locked by another process for {waited:?}")]
+    Locked {
+        /// How long it was tried.
+        waited: Duration,
+    },
+    /// The system refused (its own errno).
+    #[error("cannot {action} the group's memory")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl MemoryError {
+    /// Gives the errno that says the same to C.
+    pub fn errno(&self) -> i32 {
+        let errno = match self {
+            Self::Left { .. } => Errno::SHUTDOWN,
+            Self::Dpdk { .. } => Errno::NOTSUP,
+            Self::Request { source } => return source.errno(),
+            Self::NoReply { source } => return source.errno(),
+            Self::NotAnArena { .. } => Errno::PROTO,
+            Self::Occupied { .. } => Errno::ADDRNOTAVAIL,
+            Self::OtherPrimary { .. } => Errno::STALE,
+            Self::Locked { .. } => Errno::TIMEDOUT,
+            Self::Io { source, .. } => return raw(source),
+        };
+        errno.raw_os_error()
+    }
+}
+
+/// Gives the errno of a name that is none.
+fn name_errno(error: ZoneNameError) -> Errno {
+    match error {
+        ZoneNameError::TooLong { .. } => Errno::NAMETOOLONG,
+        ZoneNameError::Empty | ZoneNameError::Nul => Errno::INVAL,
+    }
+}
+
+/// Why a memory zone was not reserved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReserveError {
+    /// The name is none (`EINVAL`, `ENAMETOOLONG`).
+    #[error("memory zone \"{}\" cannot be reserved", .name.escape_ascii())]
+    Name {
+        /// The name as given.
+        name: Vec<u8>,
+        /// What is wrong with it.
+        source: ZoneNameError,
+    },
+    /// A zone of no bytes (`EINVAL`).
+    #[error("memory zone {name:?} cannot have 0 bytes; it takes 1 or more")]
+    Empty {
+        /// The zone.
+        name: ZoneName,
+    },
+    /// The alignment is none (`EINVAL`).
+    #[error("memory zone {name:?} cannot be aligned to {align}; it takes a power of two")]
+    Align {
+        /// The zone.
+        name: ZoneName,
+        /// The alignment as given.
+        align: usize,
+    },
+    /// There is a zone of this name (`EEXIST`).
+    #[error("there is a memory zone {name:?} already; look it up, or free it first")]
+    Exists {
+        /// The zone.
+        name: ZoneName,
+    },
+    /// There are as many zones as a group takes (`ENOSPC`).
+    #[error("memory zone {name:?} is one too many: a group has at most {max}")]
+    TooMany {
+        /// The zone.
+        name: ZoneName,
+        /// Zones allowed.
+        max: usize,
+    },
+    /// No free space is large enough (`ENOMEM`).
+    #[error(
+        "there is no room for memory zone {name:?} of {len} bytes aligned to {align}: \
+         there is for {largest}; free zones, or start the primary with more memory (-m)"
+    )]
+    NoRoom {
+        /// The zone.
+        name: ZoneName,
+        /// Bytes wanted.
+        len: usize,
+        /// The alignment.
+        align: usize,
+        /// The most bytes of that alignment that there is room for.
+        largest: u64,
+    },
+    /// The zone could not be filled with zeros, and was not reserved (the kernel's errno).
+    #[error("memory zone {name:?} cannot be filled with zeros")]
+    Zero {
+        /// The zone.
+        name: ZoneName,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The group's memory cannot be used.
+    #[error("memory zone {name:?} cannot be reserved")]
+    Memory {
+        /// The zone.
+        name: ZoneName,
+        /// Why.
+        source: MemoryError,
+    },
+}
+
+impl ReserveError {
+    /// Gives the errno that says the same to C.
+    pub fn errno(&self) -> i32 {
+        let errno = match self {
+            Self::Name { source, .. } => name_errno(*source),
+            Self::Empty { .. } | Self::Align { .. } => Errno::INVAL,
+            Self::Exists { .. } => Errno::EXIST,
+            Self::TooMany { .. } => Errno::NOSPC,
+            Self::NoRoom { .. } => Errno::NOMEM,
+            Self::Zero { source, .. } => return raw(source),
+            Self::Memory { source, .. } => return source.errno(),
+        };
+        errno.raw_os_error()
+    }
+}
+
+/// Why a memory zone was not found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// The name is none (`EINVAL`, `ENAMETOOLONG`).
+    #[error("memory zone \"{}\" cannot be looked up", .name.escape_ascii())]
+    Name {
+        /// The name as given.
+        name: Vec<u8>,
+        /// What is wrong with it.
+        source: ZoneNameError,
+    },
+    /// There is no zone of this name (`ENOENT`).
+    #[error("there is no memory zone {name:?} in the group of file prefix {prefix:?}")]
+    NotFound {
+        /// The zone.
+        name: ZoneName,
+        /// The group.
+        prefix: String,
+    },
+    /// The group's memory cannot be used.
+    #[error("memory zone {name:?} cannot be looked up")]
+    Memory {
+        /// The zone.
+        name: ZoneName,
+        /// Why.
+        source: MemoryError,
+    },
+}
+
+impl LookupError {
+    /// Gives the errno that says the same to C.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Name { source, .. } => name_errno(*source).raw_os_error(),
+            Self::NotFound { .. } => Errno::NOENT.raw_os_error(),
+            Self::Memory { source, .. } => source.errno(),
+        }
+    }
+}
+
+/// Why a memory zone was not freed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FreeError {
+    /// It was freed before, perhaps by another member (`EINVAL`).
+    #[error("memory zone {name:?} was freed already")]
+    Freed {
+        /// The zone.
+        name: ZoneName,
+    },
+    /// The zone is one of another group, or of an earlier primary (`EINVAL`).
+    #[error("memory zone {name:?} is none of the group of file prefix {prefix:?}")]
+    Foreign {
+        /// The zone.
+        name: ZoneName,
+        /// The group.
+        prefix: String,
+    },
+    /// The group's memory cannot be used.
+    #[error("memory zone {name:?} cannot be freed")]
+    Memory {
+        /// The zone.
+        name: ZoneName,
+        /// Why.
+        source: MemoryError,
+    },
+}
+
+impl FreeError {
+    /// Gives the errno that says the same to C.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Freed { .. } | Self::Foreign { .. } => Errno::INVAL.raw_os_error(),
+            Self::Memory { source, .. } => source.errno(),
+        }
+    }
+}
+
+/// Why the memory zones were not written down.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DumpError {
+    /// The group's memory cannot be used.
+    #[error("the memory zones cannot be listed")]
+    Memory {
+        /// Why.
+        source: MemoryError,
+    },
+    /// The writer refused (its own errno).
+    #[error("the list of memory zones cannot be written")]
+    Write {
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl DumpError {
+    /// Gives the errno that says the same to C.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Memory { source } => source.errno(),
+            Self::Write { source } => raw(source),
+        }
+    }
+}
+
+/// Why a part of a memory zone was not read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ZoneAccessError {
+    /// It leads past the end of the zone (`EINVAL`).
+    #[error("{len} bytes at {offset} do not lie in memory zone {name:?}, which has {zone_len}")]
+    OutOfBounds {
+        /// The zone.
+        name: ZoneName,
+        /// Where it begins, in bytes from the start of the zone.
+        offset: usize,
+        /// How many bytes.
+        len: usize,
+        /// The length of the zone.
+        zone_len: usize,
+    },
+    /// The zone does not lie as the type must (`EINVAL`).
+    #[error(
+        "memory zone {name:?} at {address:#x} cannot be a {wanted}, \
+         which lies on multiples of {align} bytes; reserve it with that alignment"
+    )]
+    Misaligned {
+        /// The zone.
+        name: ZoneName,
+        /// The type.
+        wanted: &'static str,
+        /// Its alignment in bytes.
+        align: usize,
+        /// Where the zone lies in this process.
+        address: usize,
+    },
+    /// The zone is smaller than the type (`EINVAL`).
+    #[error("memory zone {name:?} of {len} bytes cannot be a {wanted}, which has {size}")]
+    TooSmall {
+        /// The zone.
+        name: ZoneName,
+        /// The type.
+        wanted: &'static str,
+        /// Its size in bytes.
+        size: usize,
+        /// The length of the zone.
+        len: usize,
+    },
+}
+
+impl ZoneAccessError {
+    /// Gives the errno that says the same to C.
+    pub fn errno(&self) -> i32 {
+        Errno::INVAL.raw_os_error()
+    }
+}

@@ -1,0 +1,181 @@
+//! One memory zone: what it is, and what may be done with its bytes.
+//!
+//! Every member may change them at any time, so that there is no `&[u8]` to be had: only values made
+//! of atomics, and copies.
+
+use std::any::type_name;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Shared;
+use super::arena::Zone;
+use super::name::ZoneName;
+use crate::error::ZoneAccessError;
+use crate::sys::area::Area;
+
+/// What a memory zone is (`struct rte_memzone`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemzoneInfo {
+    name: ZoneName,
+    len: usize,
+    address: u64,
+}
+
+impl MemzoneInfo {
+    pub(crate) fn new(name: ZoneName, len: usize, address: u64) -> Self {
+        Self { name, len, address }
+    }
+
+    /// Borrows its name.
+    pub fn name(&self) -> &ZoneName {
+        &self.name
+    }
+
+    /// Gives its length in bytes, as it was reserved.
+    #[expect(clippy::len_without_is_empty, reason = "no zone is empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Gives its address in the primary; in a native group it is the same in every member.
+    pub fn address(&self) -> u64 {
+        self.address
+    }
+}
+
+/// A memory zone, mapped. It stays mapped for as long as this or a clone of it lives, also after the
+/// group was left or its primary has died.
+///
+/// A zone that somebody freed may be given to another: who still holds the old one then shares the
+/// memory of the new one, as with DPDK. That is a mistake in the program, and can garble what the
+/// zones hold, but never touches memory that is not there.
+#[derive(Clone)]
+pub struct Memzone {
+    info: MemzoneInfo,
+    area: Arc<Area>,
+    /// Where it lies in the area.
+    offset: usize,
+    origin: Origin,
+}
+
+/// What a zone must know to be freed.
+#[derive(Clone, Copy)]
+pub(super) enum Origin {
+    Arena { id: u64, zone: Zone },
+}
+
+impl Memzone {
+    /// The zone must lie inside of the area.
+    pub(super) fn new(info: MemzoneInfo, area: Arc<Area>, offset: usize, origin: Origin) -> Self {
+        debug_assert!(offset + info.len <= area.len());
+        Self { info, area, offset, origin }
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Gives what it is.
+    pub fn info(&self) -> MemzoneInfo {
+        self.info
+    }
+
+    /// Borrows its name.
+    pub fn name(&self) -> &ZoneName {
+        &self.info.name
+    }
+
+    /// Gives its length in bytes, as it was reserved.
+    #[expect(clippy::len_without_is_empty, reason = "no zone is empty")]
+    pub fn len(&self) -> usize {
+        self.info.len
+    }
+
+    /// Gives its address in the primary; in a native group it is the same in every member.
+    pub fn address(&self) -> u64 {
+        self.info.address
+    }
+
+    /// Points to its first byte in this process, valid for as long as the zone or a clone lives.
+    ///
+    /// Other processes may write there at any time: what is done with the pointer must be atomic, or
+    /// agreed on with them.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.area.pointer(self.offset)
+    }
+
+    /// Takes the beginning of the zone for a value made of atomics. Its bytes are used as they are;
+    /// those of a zone that was reserved with zeros are zeros.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let base = tempfile::tempdir()?;
+    /// use rte_mp::{Group, Role};
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// let group = Group::builder().runtime_base(base.path()).role(Role::Primary).join()?;
+    /// let zone = group.memzones().reserve("counters", 64).zeroed().commit()?;
+    /// let counters: &[AtomicU64; 8] = zone.shared()?;
+    /// counters[3].fetch_add(1, Ordering::Relaxed);
+    /// assert!(zone.shared::<[AtomicU64; 9]>().is_err(), "it has 64 bytes");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ZoneAccessError::TooSmall`], [`ZoneAccessError::Misaligned`].
+    pub fn shared<T: Shared>(&self) -> Result<&T, ZoneAccessError> {
+        let (size, align) = (size_of::<T>(), align_of::<T>());
+        let (name, wanted) = (self.info.name, type_name::<T>());
+        if size > self.info.len {
+            return Err(ZoneAccessError::TooSmall { name, wanted, size, len: self.info.len });
+        }
+        let address = self.as_ptr().addr();
+        self.area.value(self.offset).ok_or(ZoneAccessError::Misaligned {
+            name,
+            wanted,
+            align,
+            address,
+        })
+    }
+
+    /// Copies the bytes at `offset` out. Others may change them meanwhile; an aligned value of 1, 2,
+    /// 4 or 8 bytes that is read on its own is read in one piece.
+    ///
+    /// # Errors
+    /// [`ZoneAccessError::OutOfBounds`]; nothing was read then.
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), ZoneAccessError> {
+        self.check_bounds(offset, bytes.len())?;
+        self.area.read(self.offset + offset, bytes);
+        Ok(())
+    }
+
+    /// Copies `bytes` in at `offset`. Others may see some of them before the others; an aligned value
+    /// of 1, 2, 4 or 8 bytes that is written on its own is written in one piece.
+    ///
+    /// # Errors
+    /// [`ZoneAccessError::OutOfBounds`]; nothing was written then.
+    pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<(), ZoneAccessError> {
+        self.check_bounds(offset, bytes.len())?;
+        self.area.write(self.offset + offset, bytes);
+        Ok(())
+    }
+
+    fn check_bounds(&self, offset: usize, len: usize) -> Result<(), ZoneAccessError> {
+        let zone_len = self.info.len;
+        match offset.checked_add(len) {
+            Some(end) if end <= zone_len => Ok(()),
+            _ => Err(ZoneAccessError::OutOfBounds { name: self.info.name, offset, len, zone_len }),
+        }
+    }
+}
+
+impl fmt::Debug for Memzone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memzone")
+            .field("name", &self.info.name)
+            .field("len", &self.info.len)
+            .field("address", &format_args!("{:#x}", self.info.address))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,272 @@
+//! A stretch of this process's memory that other processes have mapped too.
+//!
+//! They may change any of it at any time, so nothing here gives out a reference to plain bytes:
+//! there are atomics, and copies made by atomics.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::shared::Shared;
+
+/// A shared mapping, ended when it is dropped.
+///
+/// The file behind it cannot become shorter: it is sealed, or of a kind that only those who are
+/// trusted can open.
+#[derive(Debug)]
+pub(crate) struct Area {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to the process, not to a thread.
+unsafe impl Send for Area {}
+// SAFETY: all that is done with the memory is done by atomic operations.
+unsafe impl Sync for Area {}
+
+impl Area {
+    /// Maps the first `len` bytes of `file` at the address `at` and nowhere else.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if something lies there; else the kernel's.
+    pub(crate) fn map(file: BorrowedFd<'_>, len: usize, at: usize) -> io::Result<Self> {
+        // SAFETY: with `FIXED_NOREPLACE` the kernel refuses rather than replace what lies there.
+        let start = unsafe {
+            mmap(
+                ptr::without_provenance_mut(at),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED | MapFlags::FIXED_NOREPLACE,
+                file,
+                0,
+            )
+        };
+        let start = match start {
+            Err(rustix::io::Errno::EXIST) => return Err(io::ErrorKind::AlreadyExists.into()),
+            start => NonNull::new(start?.cast()).ok_or(io::ErrorKind::InvalidInput)?,
+        };
+        let area = Self { start, len };
+        // A kernel that does not know the flag takes the address for a hint.
+        if area.address() == at { Ok(area) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+    }
+
+    /// Gives the address of the first byte.
+    pub(crate) fn address(&self) -> usize {
+        self.start.as_ptr().addr()
+    }
+
+    /// Gives the length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Points to the byte at `offset`, which lies inside or at the end.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub(crate) fn pointer(&self, offset: usize) -> *mut u8 {
+        assert!(offset <= self.len, "offset {offset} of {}", self.len);
+        // SAFETY: `offset` is at most the length of the mapping, which is one allocation.
+        unsafe { self.start.as_ptr().add(offset) }
+    }
+
+    /// Borrows the first `count` words.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub(crate) fn words(&self, count: usize) -> &[AtomicU64] {
+        assert!(count <= self.len / size_of::<AtomicU64>(), "{count} words of {}", self.len);
+        // SAFETY: a mapping begins on a page and so on a word, `count` words lie inside of it, they
+        // stay mapped for as long as `self` is borrowed, and any bits are an `AtomicU64`.
+        unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), count) }
+    }
+
+    /// Borrows a value of atomics at `offset`, or gives nothing if it does not lie inside, or not
+    /// on a multiple of its alignment.
+    pub(crate) fn value<T: Shared>(&self, offset: usize) -> Option<&T> {
+        let inside = offset.checked_add(size_of::<T>()).is_some_and(|end| end <= self.len);
+        if !inside {
+            return None;
+        }
+        let value = self.pointer(offset).cast::<T>();
+        if !value.is_aligned() {
+            return None;
+        }
+        // SAFETY: it lies inside and is aligned, as was just checked; it stays mapped for as
+        // long as `self` is borrowed; and any bytes are a `T`, whoever changes them.
+        Some(unsafe { &*value })
+    }
+
+    /// Copies bytes out, from `offset` on. An aligned word of 8 bytes is read at once, and so are
+    /// aligned halves, quarters and bytes at the ends.
+    ///
+    /// # Panics
+    /// If they do not lie inside.
+    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
+        let mut at = self.checked(offset, bytes.len());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (piece, others) = rest.split_at_mut(piece(at, rest.len()));
+            self.read_piece(at, piece);
+            at += piece.len();
+            rest = others;
+        }
+    }
+
+    /// Copies bytes in, from `offset` on, in pieces as [`Area::read`] does.
+    ///
+    /// # Panics
+    /// If they do not lie inside.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        let mut at = self.checked(offset, bytes.len());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (piece, others) = rest.split_at(piece(at, rest.len()));
+            self.write_piece(at, piece);
+            at += piece.len();
+            rest = others;
+        }
+    }
+
+    /// Writes zeros.
+    ///
+    /// # Panics
+    /// If they do not lie inside.
+    pub(crate) fn clear(&self, offset: usize, len: usize) {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let mut done = 0;
+        while done < len {
+            let zeros = &ZEROS[..ZEROS.len().min(len - done)];
+            self.write(offset + done, zeros);
+            done += zeros.len();
+        }
+    }
+
+    /// # Panics
+    /// If the bytes do not lie inside.
+    fn checked(&self, offset: usize, len: usize) -> usize {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        assert!(inside, "{len} bytes at {offset} of {}", self.len);
+        offset
+    }
+
+    /// Reads 1, 2, 4 or 8 aligned bytes.
+    fn read_piece(&self, at: usize, piece: &mut [u8]) {
+        // Relaxed: a copy orders nothing; whoever wants an order has atomics of his own.
+        match piece.len() {
+            8 => piece.copy_from_slice(&self.part::<AtomicU64>(at).load(RELAXED).to_ne_bytes()),
+            4 => piece.copy_from_slice(&self.part::<AtomicU32>(at).load(RELAXED).to_ne_bytes()),
+            2 => piece.copy_from_slice(&self.part::<AtomicU16>(at).load(RELAXED).to_ne_bytes()),
+            _ => piece.copy_from_slice(&[self.part::<AtomicU8>(at).load(RELAXED)]),
+        }
+    }
+
+    /// Writes 1, 2, 4 or 8 aligned bytes.
+    fn write_piece(&self, at: usize, piece: &[u8]) {
+        let mut word = [0; 8];
+        word[..piece.len()].copy_from_slice(piece);
+        let [a, b, c, d, ..] = word;
+        // Relaxed: as for reading.
+        match piece.len() {
+            8 => self.part::<AtomicU64>(at).store(u64::from_ne_bytes(word), RELAXED),
+            4 => self.part::<AtomicU32>(at).store(u32::from_ne_bytes([a, b, c, d]), RELAXED),
+            2 => self.part::<AtomicU16>(at).store(u16::from_ne_bytes([a, b]), RELAXED),
+            _ => self.part::<AtomicU8>(at).store(a, RELAXED),
+        }
+    }
+
+    /// Borrows an atomic that lies inside and is aligned, as [`piece`] has seen to.
+    fn part<T: Shared>(&self, at: usize) -> &T {
+        debug_assert!(at + size_of::<T>() <= self.len);
+        let part = self.pointer(at).cast::<T>();
+        debug_assert!(part.is_aligned());
+        // SAFETY: both callers take pieces of a range that `checked` found inside, at multiples of
+        // their size from a page's start; any bytes are a `T`, and it stays mapped while borrowed.
+        unsafe { &*part }
+    }
+}
+
+const RELAXED: Ordering = Ordering::Relaxed;
+
+/// Gives the length of the largest piece at `at` that is aligned and not longer than `len`: 8, 4, 2
+/// or 1.
+fn piece(at: usize, len: usize) -> usize {
+    let aligned = if at == 0 { 8 } else { 1 << at.trailing_zeros().min(3) };
+    if len >= aligned { aligned } else { 1 << len.ilog2() }
+}
+
+impl Drop for Area {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, of this length, and all that borrows from it has ended.
+        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+        debug_assert!(unmapped.is_ok(), "{unmapped:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    const AT: usize = 0x30_0000_0000;
+
+    fn area(at: usize) -> Area {
+        let file: File = tempfile::tempfile().unwrap();
+        file.set_len(8192).unwrap();
+        Area::map(file.as_fd(), 8192, at).unwrap()
+    }
+
+    #[test]
+    fn copies_of_any_length_at_any_place_are_right() {
+        let area = area(AT);
+        let bytes: Vec<u8> = (1..=40).collect();
+        for offset in 0..16 {
+            for len in 0..bytes.len() {
+                area.clear(0, 64);
+                area.write(offset, &bytes[..len]);
+                let mut all = [0xff; 64];
+                area.read(0, &mut all);
+                let mut expected = [0; 64];
+                expected[offset..offset + len].copy_from_slice(&bytes[..len]);
+                assert_eq!(all, expected, "{len} bytes at {offset}");
+                let mut part = vec![0; len];
+                area.read(offset, &mut part);
+                assert_eq!(part, bytes[..len], "{len} bytes at {offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_as_large_as_their_place_allows() {
+        let cases = [(0, 9, 8), (0, 7, 4), (0, 1, 1), (4, 8, 4), (6, 8, 2), (7, 8, 1), (8, 8, 8)];
+        for (at, len, expected) in cases {
+            assert_eq!(piece(at, len), expected, "{len} bytes at {at}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_lies_there_is_replaced() {
+        let first = area(AT + (1 << 30));
+        let file: File = tempfile::tempfile().unwrap();
+        file.set_len(8192).unwrap();
+        let error = Area::map(file.as_fd(), 8192, first.address() + 4096).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_value_lies_inside_and_on_its_alignment_or_there_is_none() {
+        let area = area(AT + (2 << 30));
+        assert!(area.value::<AtomicU64>(8184).is_some());
+        for (what, offset) in [("misaligned", 4), ("past the end", 8188), ("far out", usize::MAX)] {
+            assert!(area.value::<AtomicU64>(offset).is_none(), "{what}");
+        }
+        area.value::<AtomicU32>(4).unwrap().store(7, RELAXED);
+        assert_eq!(area.words(1)[0].load(RELAXED).to_ne_bytes()[4..], 7_u32.to_ne_bytes());
+    }
+}

@@ -214,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    const AT: usize = 0x30_0000_0000;
+    const AT: usize = 0x2_0000_0000;
 
     fn area(at: usize) -> Area {
         let file: File = tempfile::tempfile().unwrap();

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn one_file_is_mapped_once_whoever_asks() {
-        const AT: usize = 0x31_0000_0000;
+        const AT: usize = 0x3_0000_0000;
         let file = file();
         let first = map(&file, LEN, AT).unwrap();
         let second = map(&file.try_clone().unwrap(), LEN, AT).unwrap();
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_lies_in_the_way_is_named() {
-        const AT: usize = 0x32_0000_0000;
+        const AT: usize = 0x4_0000_0000;
         let _first = map(&file(), LEN, AT).unwrap();
         let error = map(&file(), LEN, AT).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);

@@ -196,11 +196,10 @@ impl<'a, W: Words + ?Sized> Table<'a, W> {
     /// Finds out where a new zone could go, without changing anything. Under the lock.
     pub(super) fn plan(&self, name: ZoneName, want: Want) -> Result<Plan, Refusal> {
         let slot = self.free_slot(&name)?;
-        let zones = self.zones();
-        if zones.len() >= MAX_ZONES {
+        let mut used = self.extents();
+        if used.len() >= MAX_ZONES {
             return Err(Refusal::TooMany);
         }
-        let mut used: Vec<_> = zones.iter().map(Zone::extent).collect();
         let want_lines = Want { len: whole_lines(want.len), align: want.align.max(CACHE_LINE) };
         let extent = space::find(&mut used, &self.data, self.base, want_lines)
             .map_err(|NoRoom { largest }| Refusal::NoRoom { largest })?;
@@ -256,6 +255,17 @@ impl<'a, W: Words + ?Sized> Table<'a, W> {
             .ok_or(Refusal::TooMany)
     }
 
+    /// Lists what is used. Under the lock.
+    fn extents(&self) -> Vec<Extent> {
+        let mut extents = Vec::with_capacity(MAX_ZONES);
+        for slot in 0..SLOTS {
+            if self.state(slot).kind() == Kind::Used {
+                extents.extend(self.extent(slot).map(|(offset, len)| lines(offset, len)));
+            }
+        }
+        extents
+    }
+
     fn state(&self, slot: usize) -> State {
         State(self.words.load(state_of(slot)))
     }
@@ -269,23 +279,39 @@ impl<'a, W: Words + ?Sized> Table<'a, W> {
         for (word, at) in name.iter_mut().zip(name_of(slot)) {
             *word = self.words.load(at);
         }
-        let offset = self.words.load(extent_of(slot));
-        let len = self.words.load(extent_of(slot) + 1);
+        let extent = self.extent(slot);
         if self.state(slot) != state {
             return None;
         }
+        let (offset, len) = extent?;
+        Some(Zone {
+            name: ZoneName::from_words(name)?,
+            offset,
+            len,
+            ticket: Ticket { slot, state },
+        })
+    }
+
+    /// Reads where the zone in `slot` lies, and how long it is, if it lies inside of the data.
+    fn extent(&self, slot: usize) -> Option<(u64, u64)> {
+        let offset = self.words.load(extent_of(slot));
+        let len = self.words.load(extent_of(slot) + 1);
         let end = offset.checked_add(whole_lines(len))?;
         let inside = len > 0 && offset >= self.data.start && end <= self.data.end;
-        let name = ZoneName::from_words(name).filter(|_| inside)?;
-        Some(Zone { name, offset, len, ticket: Ticket { slot, state } })
+        inside.then_some((offset, len))
     }
 }
 
 impl Zone {
     /// What it covers, whole cache lines.
     pub(super) fn extent(&self) -> Extent {
-        self.offset..self.offset + whole_lines(self.len)
+        lines(self.offset, self.len)
     }
+}
+
+/// The whole cache lines from `offset` on that `len` bytes take.
+fn lines(offset: u64, len: u64) -> Extent {
+    offset..offset + whole_lines(len)
 }
 
 /// Rounds up to whole cache lines: a length that cannot be, stays too long for any arena.

@@ -7,15 +7,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write, stdin};
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rte_mp::{Group, Message, PeerName, Request, Role};
+use rte_mp::{Group, GroupBuilder, Memzone, Message, PeerName, Request, Role};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
-use super::{PREFIX, Scene, at_once, echo, message_with, word};
+use super::hammer::Hammer;
+use super::{PREFIX, Scene, arena_of, at_once, echo, message_with, word};
 
 const BASE: &str = "RTE_MP_TEST_BASE";
 /// Begins each line that is meant for the parent; the test harness prints others.
@@ -47,6 +49,7 @@ impl Child {
             .args(["--exact", "common::child::does_what_it_is_told", "--nocapture"])
             .arg("--test-threads=1")
             .env(BASE, scene.base())
+            .env("RUNTIME_DIRECTORY", scene.base())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -156,6 +159,20 @@ impl State {
     fn obey(&mut self, base: &Path, order: &str, words: &[&str]) {
         match (order, words) {
             ("join", [role]) => self.join(base, role),
+            ("join", [role, size]) => {
+                let size = size.parse().unwrap();
+                self.join_with(base, role, |builder| builder.memory_size(size));
+            }
+            ("start", words) => {
+                let (group, _) = Group::from_args([&["program"], words].concat()).unwrap();
+                report(&format!("started with {:?} ignored", group.ignored_flags()));
+                self.group = Some(group);
+            }
+            ("dump", []) => {
+                let mut text = Vec::new();
+                self.group().memzones().dump(&mut text).unwrap();
+                report(String::from_utf8(text).unwrap().lines().next().unwrap());
+            }
             ("leave", []) => {
                 self.group = None;
                 report("left");
@@ -180,6 +197,12 @@ impl State {
                 request.reply(param.as_bytes()).unwrap();
             }
             ("open", [gate]) => drop(self.gates.remove(*gate)),
+            ("lock", ["memory"]) => {
+                let file = arena_of(self.group());
+                fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+                self.locked = Some(file);
+                report("locked");
+            }
             ("lock", []) => {
                 let config = base.join("dpdk").join(PREFIX).join("config");
                 let file = OpenOptions::new().read(true).write(true).open(config).unwrap();
@@ -188,6 +211,30 @@ impl State {
                     Err(errno) => report(&format!("refused {errno}")),
                 }
                 self.locked = Some(file);
+            }
+            ("reserve", [name, len]) => {
+                let zones = self.group().memzones();
+                let zone = zones.reserve(name, len.parse().unwrap()).zeroed().commit();
+                report(&zone_or_error(zone));
+            }
+            ("lookup", [name]) => report(&zone_or_error(self.group().memzones().lookup(name))),
+            ("free", [name]) => {
+                let zones = self.group().memzones();
+                let freed = zones.free(zones.lookup(name).unwrap());
+                report(&freed.map_or_else(|error| format!("failed {error}"), |()| "freed".into()));
+            }
+            ("count", [name, times]) => {
+                let zone = self.group().memzones().lookup(name).unwrap();
+                let counter: &AtomicU64 = zone.shared().unwrap();
+                for _ in 0..times.parse().unwrap() {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+                report("counted");
+            }
+            ("hammer", [seed]) => {
+                report("hammering");
+                let error = Hammer::new(self.group(), seed.parse().unwrap()).strike_forever();
+                report(&format!("failed {error}"));
             }
             ("unlock", []) => {
                 self.locked = None;
@@ -202,6 +249,15 @@ impl State {
     }
 
     fn join(&mut self, base: &Path, role: &str) {
+        self.join_with(base, role, |builder| builder);
+    }
+
+    fn join_with(
+        &mut self,
+        base: &Path,
+        role: &str,
+        how: impl FnOnce(GroupBuilder) -> GroupBuilder,
+    ) {
         let role = match role {
             "primary" => Role::Primary,
             "secondary" => Role::Secondary,
@@ -209,7 +265,7 @@ impl State {
             other => panic!("{other} is no role"),
         };
         let builder = Group::builder().runtime_base(base).file_prefix(PREFIX).role(role);
-        match builder.join() {
+        match how(builder).join() {
             Ok(group) => {
                 self.register(&group);
                 let role = format!("{:?}", group.role()).to_lowercase();
@@ -265,6 +321,15 @@ impl State {
                 request.reply(b"slow")
             })
             .unwrap();
+    }
+}
+
+fn zone_or_error<E: std::fmt::Display>(zone: Result<Memzone, E>) -> String {
+    match zone {
+        Ok(zone) => {
+            format!("zone {:#x} {:#x} {}", zone.address(), zone.as_ptr().addr(), zone.len())
+        }
+        Err(error) => format!("failed {error}"),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the tests share: a group's own place, the count of descriptors, waiting for events.
 
 pub(crate) mod child;
+pub(crate) mod hammer;
 pub(crate) mod raw;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -32,7 +34,7 @@ pub(crate) const PREFIX: &str = "test";
 static TURN: Mutex<()> = Mutex::new(());
 
 /// A place for one test's group. Made first and dropped last, it checks at the end that nobody of
-/// this process left a descriptor or a file behind.
+/// this process left a descriptor, a mapping or a file behind.
 pub(crate) struct Scene {
     base: TempDir,
     before: BTreeMap<u32, PathBuf>,
@@ -109,6 +111,10 @@ impl Scene {
         let opened = |(fd, link): &(u32, PathBuf)| self.before.get(fd) != Some(link);
         descriptors().into_iter().filter(opened).collect()
     }
+
+    fn is_clean(&self) -> bool {
+        self.files_left().is_empty() && self.descriptors_left().is_empty() && arenas() == 0
+    }
 }
 
 impl Drop for Scene {
@@ -118,9 +124,10 @@ impl Drop for Scene {
         }
         // Whoever left from inside a handler may still be closing.
         let deadline = Instant::now() + LONG;
-        while !(self.files_left().is_empty() && self.descriptors_left().is_empty()) {
+        while !self.is_clean() {
             if Instant::now() > deadline {
-                panic!("left: {:?} {:?}", self.files_left(), self.descriptors_left());
+                let (files, descriptors) = (self.files_left(), self.descriptors_left());
+                panic!("left: {files:?} {descriptors:?}, {} arenas", arenas());
             }
             std::thread::park_timeout(Duration::from_millis(1));
         }
@@ -140,6 +147,20 @@ pub(crate) fn write_locks(file: &Path) -> Vec<(u64, u64)> {
         })
     });
     ranges.collect()
+}
+
+/// How many arenas this process has mapped.
+pub(crate) fn arenas() -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.contains("/memfd:rte-mp")).count()
+}
+
+/// Gets the file of a group's memory, as any member can, opened anew.
+pub(crate) fn arena_of(secondary: &Group) -> File {
+    let replies = secondary.request(&message("rte-mp/attach"), Some(LONG)).unwrap();
+    let file = replies.into_reply().unwrap().take_fds().remove(0);
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    File::options().read(true).write(true).open(path).unwrap()
 }
 
 /// The descriptors of this process, and what each is.

@@ -1,7 +1,9 @@
 //! Sockets and files without the library: peers that do what no member of ours would.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,9 @@ use std::path::{Path, PathBuf};
 use rte_mp::{Kind, Layout, PeerName};
 use rte_mp_proto::config::{LEN, MAGIC};
 use rte_mp_proto::{ActionName, Datagram, Param};
+use rustix::net::{
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, sendmsg_addr,
+};
 
 use super::{LONG, Scene};
 
@@ -67,6 +72,17 @@ impl RawPeer {
 
     pub(crate) fn send(&self, to: impl AsRef<Path>, layout: Layout, datagram: Datagram) {
         self.socket.send_to(datagram.encode(layout).as_bytes(), to).unwrap();
+    }
+
+    /// Sends a datagram with descriptors.
+    pub(crate) fn send_with(&self, to: impl AsRef<Path>, datagram: Datagram, fds: &[BorrowedFd]) {
+        let datagram = Datagram { fd_count: fds.len(), ..datagram }.encode(Layout::DPDK_25_11);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(fds.is_empty() || control.push(SendAncillaryMessage::ScmRights(fds)));
+        let to = SocketAddrUnix::new(to.as_ref()).unwrap();
+        let bytes = [IoSlice::new(datagram.as_bytes())];
+        sendmsg_addr(&self.socket, &to, &bytes, &mut control, SendFlags::empty()).unwrap();
     }
 
     /// Waits for a request and answers it.

@@ -1,0 +1,468 @@
+//! Memory zones between members: reserved, found, used, freed, listed; and what is refused.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use rte_mp::{
+    Drive, FreeError, Group, LookupError, MemoryError, ReserveError, Role, ZoneAccessError,
+    ZoneNameError,
+};
+use rustix::io::Errno;
+
+use crate::common::child::Child;
+use crate::common::{Scene, arenas, ask, message, wait_for};
+
+rte_mp::shared_struct! {
+    /// What C declares as a struct that is aligned to a cache line.
+    #[repr(align(64))]
+    struct Counters {
+        force_quit: AtomicU32,
+        requests: AtomicU64,
+        spare: [AtomicU8; 3],
+    }
+}
+
+#[test]
+fn what_one_member_reserves_every_member_finds_at_the_same_address() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let mut child = Child::member(&scene, "secondary");
+    let zone = primary.memzones().reserve("MZ_SHARED_INFO", 24).zeroed().commit().unwrap();
+    assert_eq!((*zone.name() == "MZ_SHARED_INFO", zone.len()), (true, 24));
+    assert_eq!(zone.address(), zone.as_ptr().addr() as u64);
+    assert_eq!(zone.address() % 64, 0, "on a cache line");
+
+    child.tell("lookup MZ_SHARED_INFO");
+    assert_eq!(child.expect("zone"), format!("{0:#x} {0:#x} 24", zone.address()));
+    child.tell("reserve ITS_OWN 8");
+    let its_own = child.expect("zone");
+    child.tell("count ITS_OWN 1000");
+    child.expect("counted");
+    let found = primary.memzones().lookup("ITS_OWN").unwrap();
+    assert_eq!(its_own, format!("{0:#x} {0:#x} 8", found.address()));
+    assert_eq!(found.shared::<AtomicU64>().unwrap().load(Ordering::Relaxed), 1000);
+
+    // And any member frees what another has reserved.
+    child.tell("free MZ_SHARED_INFO");
+    child.expect("freed");
+    let error = primary.memzones().lookup("MZ_SHARED_INFO").unwrap_err();
+    assert!(matches!(error, LookupError::NotFound { .. }), "{error:?}");
+    primary.memzones().free(found).unwrap();
+    child.tell("lookup ITS_OWN");
+    child.expect("failed there is no memory zone \"ITS_OWN\" in the group of file prefix \"test\"");
+    child.end();
+}
+
+#[test]
+fn members_count_in_one_struct_of_atomics() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let mut children = [Child::member(&scene, "secondary"), Child::member(&scene, "secondary")];
+    let zone = primary.memzones().reserve("count", 8).zeroed().commit().unwrap();
+    for child in &mut children {
+        child.tell("count count 20000");
+    }
+    let counter: &AtomicU64 = zone.shared().unwrap();
+    for _ in 0..20_000 {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+    children.iter().for_each(|child| drop(child.expect("counted")));
+    assert_eq!(counter.load(Ordering::Relaxed), 60_000);
+    children.into_iter().for_each(Child::end);
+}
+
+#[test]
+fn a_value_of_atomics_is_given_out_only_where_it_fits() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let zones = primary.memzones();
+    let zone = zones.reserve("counters", size_of::<Counters>()).zeroed().commit().unwrap();
+    let counters: &Counters = zone.shared().unwrap();
+    counters.requests.store(7, Ordering::Relaxed);
+    counters.force_quit.store(1, Ordering::Relaxed);
+    counters.spare[2].store(9, Ordering::Relaxed);
+    let mut bytes = [0; 24];
+    zone.read_at(0, &mut bytes).unwrap();
+    let expected = [1_u64.to_ne_bytes(), 7_u64.to_ne_bytes(), [0, 0, 9, 0, 0, 0, 0, 0]].concat();
+    assert_eq!(bytes[..], expected, "as C lays it out");
+
+    let small = zones.reserve("small", 63).commit().unwrap();
+    let error = small.shared::<Counters>().map(drop).unwrap_err();
+    let text = "memory zone \"small\" of 63 bytes cannot be a ";
+    assert!(error.to_string().starts_with(text), "{error}");
+    assert!(matches!(error, ZoneAccessError::TooSmall { size: 64, len: 63, .. }), "{error:?}");
+    assert_eq!(error.errno(), Errno::INVAL.raw_os_error());
+
+    rte_mp::shared_struct! {
+        #[repr(align(4096))]
+        struct Page {
+            words: [AtomicU64; 512],
+        }
+    }
+    let _gap = zones.reserve("gap", 1).commit().unwrap();
+    let askew = zones.reserve("askew", 4096).commit().unwrap();
+    let error = askew.shared::<Page>().map(drop).unwrap_err();
+    assert!(matches!(error, ZoneAccessError::Misaligned { align: 4096, .. }), "{error:?}");
+    let page = zones.reserve("page", 4096).align(4096).commit().unwrap();
+    page.shared::<Page>().unwrap().words[511].store(1, Ordering::Relaxed);
+}
+
+#[test]
+fn copies_stay_inside_of_the_zone() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let zones = primary.memzones();
+    let zone = zones.reserve("zone", 100).zeroed().commit().unwrap();
+    zone.write_at(1, b"not aligned to anything").unwrap();
+    let mut text = [0; 23];
+    zone.read_at(1, &mut text).unwrap();
+    assert_eq!(&text, b"not aligned to anything");
+    zone.write_at(100, b"").unwrap();
+    zone.write_at(99, b"x").unwrap();
+    let cases = [(100, 1), (78, 23), (usize::MAX, 1), (101, 0), (1, usize::MAX >> 40)];
+    for (offset, len) in cases {
+        let mut bytes = vec![0; len];
+        let expected = Some((offset, len, 100));
+        for error in [zone.write_at(offset, &bytes), zone.read_at(offset, &mut bytes)] {
+            let out = match error {
+                Err(ZoneAccessError::OutOfBounds { offset, len, zone_len, .. }) => {
+                    Some((offset, len, zone_len))
+                }
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(out, expected);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_reserved_is_refused_as_dpdk_refuses_it() {
+    let scene = Scene::new();
+    let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();
+    let zones = primary.memzones();
+    zones.reserve("taken", 1).commit().unwrap();
+    let long = "x".repeat(32);
+    let cases: [(&str, usize, usize, Errno, &str); 10] = [
+        ("", 1, 64, Errno::INVAL, "memory zone \"\" cannot be reserved"),
+        ("a\0b", 1, 64, Errno::INVAL, "memory zone \"a\\x00b\" cannot be reserved"),
+        (&long, 1, 64, Errno::NAMETOOLONG, &format!("memory zone \"{long}\" cannot be reserved")),
+        (
+            "none",
+            0,
+            64,
+            Errno::INVAL,
+            "memory zone \"none\" cannot have 0 bytes; it takes 1 or more",
+        ),
+        (
+            "odd",
+            1,
+            48,
+            Errno::INVAL,
+            "memory zone \"odd\" cannot be aligned to 48; it takes a power of two",
+        ),
+        (
+            "zero",
+            1,
+            0,
+            Errno::INVAL,
+            "memory zone \"zero\" cannot be aligned to 0; it takes a power of two",
+        ),
+        (
+            "taken",
+            1,
+            64,
+            Errno::EXIST,
+            "there is a memory zone \"taken\" already; look it up, or free it first",
+        ),
+        (
+            "large",
+            1 << 20,
+            64,
+            Errno::NOMEM,
+            "there is no room for memory zone \"large\" of 1048576 bytes aligned to 64: there is \
+             for 749504; free zones, or start the primary with more memory (-m)",
+        ),
+        (
+            "far",
+            1,
+            1 << 40,
+            Errno::NOMEM,
+            "there is no room for memory zone \"far\" of 1 bytes aligned to 1099511627776: there \
+             is for 0; free zones, or start the primary with more memory (-m)",
+        ),
+        (
+            "all",
+            usize::MAX,
+            64,
+            Errno::NOMEM,
+            "there is no room for memory zone \"all\" of 18446744073709551615 bytes aligned to 64: \
+             there is for 749504; free zones, or start the primary with more memory (-m)",
+        ),
+    ];
+    for (name, len, align, errno, text) in cases {
+        let error = zones.reserve(name, len).align(align).commit().unwrap_err();
+        assert_eq!((error.errno(), error.to_string().as_str()), (errno.raw_os_error(), text));
+    }
+    let error = zones.lookup(&long).unwrap_err();
+    assert_eq!(error.errno(), Errno::NAMETOOLONG.raw_os_error());
+    let source = ZoneNameError::TooLong { len: 32, max: 31 };
+    assert!(matches!(error, LookupError::Name { source: found, .. } if found == source));
+    assert_eq!(zones.lookup("").unwrap_err().errno(), Errno::INVAL.raw_os_error());
+    assert_eq!(zones.lookup("other").unwrap_err().errno(), Errno::NOENT.raw_os_error());
+    assert_eq!(zones.iter().unwrap().count(), 1, "nothing else was reserved");
+}
+
+#[test]
+fn a_group_has_2560_zones_and_no_more() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let zones = primary.memzones();
+    let reserve = |n: usize| zones.reserve(format!("zone {n}"), 1).commit();
+    for n in 0..2560 {
+        reserve(n).unwrap();
+    }
+    let error = reserve(2560).unwrap_err();
+    assert!(matches!(error, ReserveError::TooMany { max: 2560, .. }), "{error:?}");
+    assert_eq!(error.errno(), Errno::NOSPC.raw_os_error());
+    zones.free(zones.lookup("zone 7").unwrap()).unwrap();
+    reserve(2560).unwrap();
+    assert_eq!(zones.iter().unwrap().count(), 2560);
+}
+
+#[test]
+fn freed_space_is_merged_and_used_again() {
+    let scene = Scene::new();
+    let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();
+    let zones = primary.memzones();
+    const ROOM: usize = (1 << 20) - 299_008;
+    let thirds: Vec<_> = (0..3)
+        .map(|n| zones.reserve(format!("third {n}"), ROOM / 3 - 64).commit().unwrap())
+        .collect();
+    let error = zones.reserve("half", ROOM / 2).commit().unwrap_err();
+    assert!(matches!(error, ReserveError::NoRoom { .. }), "{error:?}");
+    let [first, second, third] = thirds.try_into().unwrap();
+    let address = first.address();
+    zones.free(third).unwrap();
+    zones.free(first).unwrap();
+    zones.free(second).unwrap();
+    let all = zones.reserve("all", ROOM).zeroed().commit().unwrap();
+    assert_eq!(all.address(), address);
+}
+
+#[test]
+fn a_zone_is_freed_once() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let zones = primary.memzones();
+    let zone = zones.reserve("zone", 64).zeroed().commit().unwrap();
+    let stale = zone.clone();
+    zones.free(zone).unwrap();
+    let error = zones.free(stale.clone()).unwrap_err();
+    assert_eq!(error.to_string(), "memory zone \"zone\" was freed already");
+    assert_eq!(error.errno(), Errno::INVAL.raw_os_error());
+
+    // Its memory is the next one's, which the old handle shares, and cannot free.
+    let next = zones.reserve("zone", 64).zeroed().commit().unwrap();
+    assert_eq!(next.address(), stale.address());
+    stale.write_at(0, b"late").unwrap();
+    let error = zones.free(stale).unwrap_err();
+    assert!(matches!(error, FreeError::Freed { .. }), "{error:?}");
+    let mut text = [0; 4];
+    zones.lookup("zone").unwrap().read_at(0, &mut text).unwrap();
+    assert_eq!(&text, b"late");
+}
+
+#[test]
+fn zones_of_another_group_are_not_freed() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let other = scene.builder(Role::Primary).file_prefix("other").join().unwrap();
+    let zone = other.memzones().reserve("zone", 64).commit().unwrap();
+    primary.memzones().reserve("zone", 64).commit().unwrap();
+    let error = primary.memzones().free(zone).unwrap_err();
+    let text = "memory zone \"zone\" is none of the group of file prefix \"test\"";
+    assert_eq!((error.to_string().as_str(), error.errno()), (text, Errno::INVAL.raw_os_error()));
+    assert!(other.memzones().lookup("zone").is_ok() && primary.memzones().lookup("zone").is_ok());
+    other.leave();
+    std::fs::remove_dir(scene.base().join("dpdk/other")).unwrap();
+}
+
+#[test]
+fn zones_are_listed_and_written_down_by_their_address() {
+    let scene = Scene::new();
+    let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();
+    let zones = primary.memzones();
+    assert_eq!(zones.iter().unwrap().count(), 0);
+    for (name, len) in [("b", 100), ("a\x1b", 1), ("c", 4096)] {
+        zones.reserve(name, len).commit().unwrap();
+    }
+    let listed: Vec<_> =
+        zones.iter().unwrap().map(|zone| (zone.name().to_string(), zone.len())).collect();
+    let expected = [("b", 100), ("a\\x1b", 1), ("c", 4096)];
+    assert_eq!(listed, expected.map(|(name, len)| (name.to_owned(), len)));
+    let mut text = Vec::new();
+    zones.dump(&mut text).unwrap();
+    let base = zones.lookup("b").unwrap().address() - 299_008;
+    let expected = format!(
+        "3 of 2560 memory zones in 1048576 bytes at {base:#x}; \
+         there is room for one of 745280 bytes\n\
+         {:#x}: 100 bytes, \"b\"\n\
+         {:#x}: 1 bytes, \"a\\x1b\"\n\
+         {:#x}: 4096 bytes, \"c\"\n",
+        base + 299_008,
+        base + 299_008 + 128,
+        base + 299_008 + 192,
+    );
+    assert_eq!(String::from_utf8(text).unwrap(), expected);
+    let error = zones.dump(&mut &mut [0_u8; 10][..]).unwrap_err();
+    assert_eq!(error.to_string(), "the list of memory zones cannot be written");
+}
+
+#[test]
+fn handlers_use_zones_and_attach_from_inside() {
+    let scene = Scene::new();
+    let (primary, secondary) = (scene.primary(), scene.secondary());
+    for group in [&primary, &secondary] {
+        let zones = group.memzones();
+        group
+            .register("reserve", move |request| {
+                let name = request.param().to_vec();
+                let zone = zones.reserve(&name, 8).zeroed().commit().unwrap();
+                zone.shared::<AtomicU64>().unwrap().store(5, Ordering::Relaxed);
+                zones.lookup(&name).unwrap();
+                request.reply(&zone.address().to_ne_bytes())
+            })
+            .unwrap();
+    }
+    let address = |bytes: Vec<u8>| u64::from_ne_bytes(bytes.try_into().unwrap());
+    let first = address(ask(&secondary, "reserve", b"by the primary"));
+    let second = address(ask(&primary, "reserve", b"by the secondary"));
+    let listed: Vec<_> = primary.memzones().iter().unwrap().map(|zone| zone.address()).collect();
+    assert_eq!(listed, [first, second]);
+}
+
+#[test]
+fn a_secondary_that_the_caller_drives_has_zones_without_being_driven() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    primary.memzones().reserve("zone", 8).commit().unwrap();
+    let secondary = scene.builder(Role::Secondary).drive(Drive::Caller).join().unwrap();
+    secondary.memzones().lookup("zone").unwrap();
+}
+
+#[test]
+fn a_primary_that_the_caller_drives_hands_out_its_memory_as_it_is_driven() {
+    let scene = Scene::new();
+    let primary = scene.builder(Role::Primary).drive(Drive::Caller).join().unwrap();
+    primary.memzones().reserve("zone", 8).commit().unwrap();
+    let (sender, found) = channel();
+    let secondary = scene.secondary();
+    thread::scope(|scope| {
+        scope.spawn(move || sender.send(secondary.memzones().lookup("zone").map(drop)).unwrap());
+        let found = loop {
+            primary.process();
+            if let Ok(found) = found.try_recv() {
+                break found;
+            }
+        };
+        found.unwrap();
+    });
+}
+
+#[test]
+fn threads_of_several_members_reserve_and_free_at_once() {
+    let scene = Scene::new();
+    let (primary, secondary) = (scene.primary(), scene.secondary());
+    let taken = primary.memzones().reserve("count", 8).zeroed().commit().unwrap();
+    let work = |group: &Group, thread: usize| {
+        let zones = group.memzones();
+        for round in 0..50 {
+            let own = format!("zone {thread} {round}");
+            let zone = zones.reserve(&own, 1000).zeroed().commit().unwrap();
+            let words: &[AtomicU64; 125] = zone.shared().unwrap();
+            for word in words {
+                assert_eq!(word.swap(thread as u64 + 1, Ordering::Relaxed), 0, "it is ours");
+            }
+            // All want this one, and one has it.
+            match zones.reserve("contended", 64).commit() {
+                Ok(zone) => {
+                    let count = zones.lookup("count").unwrap();
+                    count.shared::<AtomicU64>().unwrap().fetch_add(1, Ordering::Relaxed);
+                    zones.free(zone).unwrap();
+                }
+                Err(ReserveError::Exists { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+            assert!(words.iter().all(|word| word.load(Ordering::Relaxed) == thread as u64 + 1));
+            zones.free(zone).unwrap();
+        }
+    };
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (primary, secondary) = (&primary, &secondary);
+            scope.spawn(move || work(primary, 2 * thread));
+            scope.spawn(move || work(secondary, 2 * thread + 1));
+        }
+    });
+    assert!(taken.shared::<AtomicU64>().unwrap().load(Ordering::Relaxed) > 0);
+    assert_eq!(primary.memzones().iter().unwrap().count(), 1);
+}
+
+#[test]
+fn a_zone_outlives_the_group_and_its_memory_goes_with_the_last_of_them() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let zones = primary.memzones();
+    let zone = zones.reserve("zone", 8).zeroed().commit().unwrap();
+    primary.leave();
+    zone.shared::<AtomicU64>().unwrap().store(7, Ordering::Relaxed);
+    assert_eq!(arenas(), 1);
+
+    let error = zones.lookup("zone").unwrap_err();
+    let LookupError::Memory { source, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(source, MemoryError::Left { .. }), "{error:?}");
+    assert_eq!(error.errno(), Errno::SHUTDOWN.raw_os_error());
+    let left = [
+        zones.reserve("new", 8).commit().unwrap_err().errno(),
+        zones.free(zone.clone()).unwrap_err().errno(),
+        zones.iter().unwrap_err().errno(),
+        zones.dump(&mut Vec::new()).unwrap_err().errno(),
+    ];
+    assert_eq!(left, [Errno::SHUTDOWN.raw_os_error(); 4]);
+    drop(zones);
+    assert_eq!(arenas(), 1, "the zone has it");
+    drop(zone);
+    assert_eq!(arenas(), 0);
+}
+
+#[test]
+fn memzones_do_not_keep_a_group_from_being_left() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let zones = primary.memzones();
+    drop(primary);
+    assert!(zones.iter().is_err());
+    assert_eq!(scene.files(), [""; 0]);
+}
+
+#[test]
+fn a_message_can_tell_where_to_look() {
+    let scene = Scene::new();
+    let (primary, secondary) = (scene.primary(), scene.secondary());
+    let (sender, seen) = channel();
+    let zones = primary.memzones();
+    primary
+        .register("look", move |request| {
+            let zone = zones.lookup(request.param()).unwrap();
+            let mut bytes = vec![0; zone.len()];
+            zone.read_at(0, &mut bytes).unwrap();
+            sender.send(bytes).unwrap();
+        })
+        .unwrap();
+    let zone = secondary.memzones().reserve("large", 1000).commit().unwrap();
+    zone.write_at(0, &[7; 1000]).unwrap();
+    let look = message("look").with_param(zone.name().as_bytes()).unwrap();
+    secondary.send(&look).unwrap();
+    assert_eq!(wait_for(&seen), [7; 1000]);
+}

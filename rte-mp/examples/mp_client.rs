@@ -1,11 +1,13 @@
-//! The client of the pair: a secondary that greets the primary, sync every 3 s, async every 5 s.
+//! The client of the pair: a secondary that greets the primary, sync every 3 s, async every 5 s, and
+//! shows what the primary counts in shared memory.
 //!
 //! ```sh
 //! cargo run --example mp_client -- -l 2-3 -n 4 --proc-type=secondary --file-prefix=mp_ipc
 //! ```
 //!
-//! It takes the command line of a DPDK program, and runs until Ctrl-C, or with `--count N` until
-//! N requests of each kind have been made. Without a machine of four cores, name others with `-l`.
+//! It takes the command line of a DPDK program, and runs until Ctrl-C, until the server ends, or with
+//! `--count N` until N requests of each kind have been made. Without a machine of four cores, name
+//! others with `-l`.
 
 mod common;
 
@@ -14,17 +16,18 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rte_mp::{Group, Message, NoReplyError, Replies, RequestError};
 
-use common::Language;
+use common::{Counters, Language, QUIT_PERIOD, SHARED_INFO};
 
 const USAGE: &str = "\
 usage: mp_client [EAL flags] [--count N]
 
-Greets mp_server until Ctrl-C, or N times in each way. For example:
+Greets mp_server until Ctrl-C or the server's end, or N times in each way. For example:
   mp_client -l 2-3 -n 4 --proc-type=secondary --file-prefix=mp_ipc --count 3";
 
 const SYNC_PERIOD: Duration = Duration::from_secs(3);
@@ -40,15 +43,29 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (group, words) = Group::from_args(args)?;
     common::expect_no_words(&words)?;
 
+    let language = Language::of_environment();
+    let counters = find_counters(&group, language);
     let (sender, news) = channel();
     common::leave_at_signal(signals, &group, sender.clone(), News::Stop);
-    let mut client =
-        Client { group, language: Language::of_environment(), news: sender, awaited: 0, failed: 0 };
+    let mut client = Client { group, language, counters, news: sender, awaited: 0, failed: 0 };
     client.talk(&news, count);
     client.group.leave();
     match client.failed {
         0 => Ok(()),
         failed => Err(format!("requests without a reply: {failed}").into()),
+    }
+}
+
+/// Looks for what the server counts. Without it, the client does all the rest.
+fn find_counters(group: &Group, language: Language) -> Option<Counters> {
+    let zone = group.memzones().lookup(SHARED_INFO).map_err(Into::into);
+    match zone.and_then(Counters::new) {
+        Ok(counters) => Some(counters),
+        Err(error) => {
+            let none = language.pick("no counters", "没有计数器");
+            common::say(&format!("[SHARED] {none}: {}", common::chain(error.as_ref())));
+            None
+        }
     }
 }
 
@@ -61,6 +78,8 @@ enum News {
 struct Client {
     group: Group,
     language: Language,
+    /// What the server counts, if it does.
+    counters: Option<Counters>,
     news: Sender<News>,
     /// Async requests that are out.
     awaited: u64,
@@ -69,7 +88,8 @@ struct Client {
 }
 
 impl Client {
-    /// Makes requests at their times, until `count` of each are through or we are stopped.
+    /// Makes requests at their times, until `count` of each are through, or we are stopped, or
+    /// everybody is told to quit.
     fn talk(&mut self, news: &Receiver<News>, count: Option<u64>) {
         let mut sync = Pace::new(SYNC_PERIOD, count);
         let mut asynchronous = Pace::new(ASYNC_PERIOD, count);
@@ -85,7 +105,7 @@ impl Client {
                 }
             }
             let next = sync.next.into_iter().chain(asynchronous.next).min();
-            if next.is_none() && self.awaited == 0 {
+            if (next.is_none() && self.awaited == 0) || self.is_to_quit() {
                 return;
             }
             match wait(news, next) {
@@ -104,7 +124,25 @@ impl Client {
         let hello = hello("hello_request", "SYNC", number)?;
         let reply = self.group.request(&hello, None)?.into_reply()?;
         print_reply("SYNC", self.language, &reply);
+        self.show_counters();
         Ok(())
+    }
+
+    /// Prints what the server has counted.
+    fn show_counters(&self) {
+        let Some(counters) = &self.counters else { return };
+        let sync = counters.info().request_count.load(Ordering::Relaxed);
+        let asynchronous = counters.info().async_request_count.load(Ordering::Relaxed);
+        common::say(&self.language.pick(
+            format!("[SHARED] sync requests: {sync}, async requests: {asynchronous}"),
+            format!("[SHARED] 同步请求: {sync} 个, 异步请求: {asynchronous} 个"),
+        ));
+    }
+
+    /// Tells whether the server has told everybody to quit.
+    fn is_to_quit(&self) -> bool {
+        let quits = |counters: &Counters| counters.info().force_quit.load(Ordering::Relaxed) != 0;
+        self.counters.as_ref().is_some_and(quits)
     }
 
     /// Asks; the reply comes to a callback.
@@ -123,10 +161,11 @@ impl Client {
         Ok(())
     }
 
-    /// Counts and reports a failure, unless it is that we were told to stop.
+    /// Counts and reports a failure, unless it is that we were told to stop or to quit.
     fn note(&mut self, outcome: Result<(), Box<dyn Error>>) {
         if let Err(error) = outcome
             && !is_our_leaving(error.as_ref())
+            && !self.is_to_quit()
         {
             self.failed += 1;
             common::complain(error.as_ref());
@@ -182,12 +221,10 @@ impl Pace {
     }
 }
 
-/// Waits for news, or until a request is due.
+/// Waits for news, or until a request is due, or it is time to see whether to quit.
 fn wait(news: &Receiver<News>, due: Option<Instant>) -> Option<News> {
-    match due {
-        Some(due) => news.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
-        None => news.recv().ok(),
-    }
+    let until_due = due.map(|due| due.saturating_duration_since(Instant::now()));
+    news.recv_timeout(until_due.map_or(QUIT_PERIOD, |wait| wait.min(QUIT_PERIOD))).ok()
 }
 
 /// Takes `--count N` or `--count=N` out of a command line, wherever it stands.

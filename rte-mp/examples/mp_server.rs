@@ -1,4 +1,4 @@
-//! The server of the pair: a primary that answers greetings, and counts them.
+//! The server of the pair: a primary that answers greetings, and counts them in shared memory.
 //!
 //! ```sh
 //! cargo run --example mp_server -- -l 0-1 -n 4 --proc-type=primary --file-prefix=mp_ipc
@@ -11,14 +11,13 @@ mod common;
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use rte_mp::{Group, ReplyError, Request};
 
-use common::Language;
+use common::{Counters, Language, QUIT_PERIOD, SHARED_INFO, SharedInfo};
 
 const USAGE: &str = "\
 usage: mp_server [EAL flags]
@@ -38,36 +37,52 @@ fn serve() -> Result<(), Box<dyn Error>> {
     common::expect_no_words(&words)?;
 
     let language = Language::of_environment();
-    let sync = answer(&group, "hello_request", "SYNC", language)?;
-    let asynchronous = answer(&group, "hello_async_req", "ASYNC", language)?;
+    let zone = group.memzones().reserve(SHARED_INFO, size_of::<SharedInfo>()).zeroed().commit()?;
+    let counters = Counters::new(zone)?;
+    answer(&group, "hello_request", "SYNC", language, &counters, |info| &info.request_count)?;
+    answer(&group, "hello_async_req", "ASYNC", language, &counters, |info| {
+        &info.async_request_count
+    })?;
 
     let (stop, stopped) = channel();
     common::leave_at_signal(signals, &group, stop, ());
-    while stopped.recv_timeout(STATISTICS_PERIOD) == Err(RecvTimeoutError::Timeout) {
-        common::say(&statistics(
-            language,
-            sync.load(Ordering::Relaxed),
-            asynchronous.load(Ordering::Relaxed),
-        ));
-    }
+    show_statistics(&stopped, language, counters.info());
+    // The clients see it, and end too.
+    counters.info().force_quit.store(1, Ordering::Relaxed);
     group.leave();
     Ok(())
 }
 
-/// Answers the requests named `action`, and gives their counter.
+/// Answers the requests named `action`, and counts each by `counter`.
 fn answer(
     group: &Group,
     action: &str,
     kind: &'static str,
     language: Language,
-) -> Result<Arc<AtomicU64>, Box<dyn Error>> {
-    let handled = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&handled);
+    counters: &Counters,
+    counter: fn(&SharedInfo) -> &AtomicU64,
+) -> Result<(), Box<dyn Error>> {
+    let counters = counters.clone();
     group.register(action, move |request| {
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter(counters.info()).fetch_add(1, Ordering::Relaxed);
         greet(request, kind, language)
     })?;
-    Ok(handled)
+    Ok(())
+}
+
+/// Prints the counters now and then, until we are stopped, or everybody is told to quit.
+fn show_statistics(stopped: &Receiver<()>, language: Language, info: &SharedInfo) {
+    let mut due = Instant::now() + STATISTICS_PERIOD;
+    while stopped.recv_timeout(QUIT_PERIOD) == Err(RecvTimeoutError::Timeout)
+        && info.force_quit.load(Ordering::Relaxed) == 0
+    {
+        if Instant::now() >= due {
+            due += STATISTICS_PERIOD;
+            let sync = info.request_count.load(Ordering::Relaxed);
+            let asynchronous = info.async_request_count.load(Ordering::Relaxed);
+            common::say(&statistics(language, sync, asynchronous));
+        }
+    }
 }
 
 /// Prints what came, and sends it back with a frame around it.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,23 +15,30 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use tempfile::TempDir;
 
 const PREFIX: &str = "mp_ipc";
+/// Where the counters are.
+const SHARED_INFO: &str = "MZ_SHARED_INFO";
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Shorter than the 5 s that a request waits for its reply.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-const CLIENT_LINES: [&str; 4] = [
+const CLIENT_LINES: [&str; 5] = [
     "[SYNC] reply: Server SYNC reply: Got 'SYNC Hello 1 from Client'",
+    "[SHARED] sync requests: 1, async requests: 1",
     "[ASYNC] request sent",
     "[ASYNC] callback called",
     "[ASYNC] reply: Server ASYNC reply: Got 'ASYNC Hello 1 from Client'",
 ];
-const CHINESE_CLIENT_LINES: [&str; 4] = [
+const CHINESE_CLIENT_LINES: [&str; 5] = [
     "[SYNC] 回复: Server SYNC reply: Got 'SYNC Hello 1 from Client'",
+    "[SHARED] 同步请求: 1 个, 异步请求: 1 个",
     "[ASYNC] 请求已发送",
     "[ASYNC] 回调被调用",
     "[ASYNC] 回复: Server ASYNC reply: Got 'ASYNC Hello 1 from Client'",
 ];
+/// What the client says in a group without the server's counters.
+const NO_COUNTERS: &str = "[SHARED] no counters: there is no memory zone \"MZ_SHARED_INFO\" in the \
+                           group of file prefix \"mp_ipc\"";
 
 #[test]
 fn the_pair_talks_in_english() {
@@ -152,6 +160,55 @@ fn the_count_may_stand_before_and_behind_the_end_of_the_eal_flags() {
 }
 
 #[test]
+fn the_server_counts_where_every_member_can_see_it() {
+    let room = Room::new();
+    let server = room.server(&[]);
+    let member = room.member().expect("the server runs");
+    let zone = member.memzones().lookup(SHARED_INFO).expect("the server has reserved it");
+    assert_eq!((zone.len(), zone.address() % 64), (64, 0), "as C aligns it");
+    for _ in 0..3 {
+        ask(&member, "hello_request", b"Hello\0").expect("the server answers");
+    }
+    let mut bytes = [0; 24];
+    zone.read_at(0, &mut bytes).expect("it has 64 bytes");
+    let words = [0_u64, 3, 1];
+    assert_eq!(bytes, *words.map(u64::to_ne_bytes).as_flattened(), "as C lays it out");
+    assert_eq!(server.interrupt().end().status, 0);
+    zone.read_at(0, &mut bytes).expect("it is still there");
+    assert_eq!(bytes[..4], 1_u32.to_ne_bytes(), "the server has told all to quit");
+}
+
+#[test]
+fn who_sets_force_quit_ends_the_pair() {
+    let room = Room::new();
+    let server = room.server(&[]);
+    let member = room.member().expect("the server runs");
+    let client = room.client(&[], "");
+    for expected in CLIENT_LINES {
+        assert_eq!(client.line(), expected);
+    }
+    let zone = member.memzones().lookup(SHARED_INFO).expect("the server has reserved it");
+    zone.shared::<AtomicU32>().expect("it begins so").store(1, Ordering::Relaxed);
+    let ended = Instant::now();
+    assert_eq!(client.end(), Ended::well(&[]));
+    assert_eq!(server.end().status, 0);
+    assert!(ended.elapsed() < AT_ONCE, "they ended after {:?}", ended.elapsed());
+}
+
+#[test]
+fn a_server_that_ends_ends_its_clients() {
+    let room = Room::new();
+    let server = room.server(&[]);
+    let client = room.client(&[], "");
+    for expected in CLIENT_LINES {
+        assert_eq!(client.line(), expected);
+    }
+    assert_eq!(server.interrupt().end().status, 0);
+    assert_eq!(client.end(), Ended::well(&[]));
+    assert_eq!(room.files(), [""; 0], "both have removed their files");
+}
+
+#[test]
 fn an_interrupt_ends_a_client_that_waits_for_a_reply() {
     let room = Room::new();
     let primary = room.empty_primary();
@@ -161,7 +218,7 @@ fn an_interrupt_ends_a_client_that_waits_for_a_reply() {
     let _unanswered: Request = held.recv_timeout(PATIENCE).unwrap();
 
     let interrupted = Instant::now();
-    assert_eq!(client.interrupt().end(), Ended::well(&[]));
+    assert_eq!(client.interrupt().end(), Ended::well(&[NO_COUNTERS]));
     assert!(interrupted.elapsed() < AT_ONCE, "it ended after {:?}", interrupted.elapsed());
     assert_eq!(room.files(), ["config", "mp_socket"], "the client has removed its files");
 }
@@ -187,7 +244,11 @@ fn a_request_without_a_reply_is_reported_and_shows_in_the_exit_status() {
     let client = room.client(&[], "--count 1").end();
     let expected = Ended {
         status: 1,
-        lines: vec!["[ASYNC] request sent".to_owned(), "[ASYNC] callback called".to_owned()],
+        lines: vec![
+            NO_COUNTERS.to_owned(),
+            "[ASYNC] request sent".to_owned(),
+            "[ASYNC] callback called".to_owned(),
+        ],
         errors: format!(
             "mp_client: {peer} ignored hello_request; {ignored}\n\
              mp_client: {peer} ignored hello_async_req; {ignored}\n\
@@ -309,9 +370,14 @@ impl Room {
         primary.role(Role::Primary).join().expect("no other primary runs")
     }
 
-    /// Joins as a primary that answers as the server does, and gives what it receives.
+    /// Joins as a primary that answers as the server does, and gives what it receives. Its counters
+    /// stand at 1.
     fn primary(&self) -> (Group, Receiver<Vec<u8>>) {
         let primary = self.empty_primary();
+        let zone = primary.memzones().reserve(SHARED_INFO, 64).zeroed().commit();
+        let zone = zone.expect("it is the first");
+        let info: &[AtomicU64; 3] = zone.shared().expect("it is large enough");
+        info[1..].iter().for_each(|counter| counter.store(1, Ordering::Relaxed));
         let (sender, params) = channel();
         for (action, kind) in [("hello_request", "SYNC"), ("hello_async_req", "ASYNC")] {
             let sender = sender.clone();

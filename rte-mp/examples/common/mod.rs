@@ -1,4 +1,5 @@
-//! What the server and the client share: their language, the text in a parameter, how they end.
+//! What the server and the client share: their language, the text in a parameter, their counters in
+//! shared memory, how they end.
 
 use std::borrow::Cow;
 use std::env;
@@ -6,15 +7,53 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::mpsc::Sender;
 use std::thread;
+use std::time::Duration;
 
-use rte_mp::{Group, StartError};
+use rte_mp::{Group, Memzone, StartError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// The longest text that fits into a parameter with its NUL.
 const MAX_TEXT: usize = 255;
+
+/// Where the counters are.
+pub(crate) const SHARED_INFO: &str = "MZ_SHARED_INFO";
+
+/// How often to look whether everybody is to quit.
+pub(crate) const QUIT_PERIOD: Duration = Duration::from_millis(100);
+
+rte_mp::shared_struct! {
+    /// What the server counts and all can see; a C program declares the same struct, aligned to a
+    /// cache line.
+    #[repr(align(64))]
+    pub(crate) struct SharedInfo {
+        /// Not 0 once everybody is to quit.
+        pub(crate) force_quit: AtomicU32,
+        /// Sync requests that were handled.
+        pub(crate) request_count: AtomicU64,
+        /// Async requests that were handled.
+        pub(crate) async_request_count: AtomicU64,
+    }
+}
+
+/// The counters, and the memory that they lie in.
+#[derive(Clone)]
+pub(crate) struct Counters(Memzone);
+
+impl Counters {
+    /// Takes the zone for them, which must be large enough.
+    pub(crate) fn new(zone: Memzone) -> Result<Self, Box<dyn Error>> {
+        zone.shared::<SharedInfo>()?;
+        Ok(Self(zone))
+    }
+
+    pub(crate) fn info(&self) -> &SharedInfo {
+        self.0.shared().expect("it was looked at when the zone was found")
+    }
+}
 
 /// The language of the printed lines; what goes over the wire is the same in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +107,7 @@ pub(crate) fn complain(error: &dyn Error) {
 }
 
 /// Puts an error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

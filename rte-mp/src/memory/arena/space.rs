@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn the_first_gap_that_is_large_enough_is_taken() {
-        let cases: &[(&str, &[Extent], u64, u64, Result<Extent, u64>)] = &[
+        type Case<'a> = (&'a str, &'a [Extent], u64, u64, Result<Extent, u64>);
+        let cases: &[Case] = &[
             ("nothing is used", &[], 100, 1, Ok(1000..1100)),
             ("aligned by address", &[], 100, 64, Ok(1024..1124)),
             ("all of it", &[], 9000, 1, Ok(1000..10_000)),
@@ -80,7 +81,7 @@ mod tests {
             ("in any order", &[3000..4000, 1000..2000], 1001, 1, Ok(4000..5001)),
             ("the largest is told", &[1000..2000, 9000..10_000], 8000, 1, Err(7000)),
             ("as it can be aligned", &[1000..2000, 9000..10_000], 8000, 2048, Err(6952)),
-            ("all is used", &[1000..10_000], 1, 1, Err(0)),
+            ("all is used", &[1000..2000, 2000..10_000], 1, 1, Err(0)),
             ("zones that overlap", &[1000..5000, 2000..3000, 4000..6000], 10, 1, Ok(6000..6010)),
             ("an alignment past the end", &[], 1, 1 << 40, Err(0)),
             ("an alignment past everything", &[], 1, 1 << 63, Err(0)),

@@ -370,7 +370,7 @@ fn fits(model: &BTreeMap<ZoneName, (u64, u64)>, len: u64, align: u64) -> bool {
         model.values().map(|&(start, len)| start..start + whole_lines(len)).collect();
     iter::successors(Some(DATA), |start| Some(start + 64))
         .take_while(|start| start + whole_lines(len) <= END)
-        .filter(|start| (BASE + start) % align == 0)
+        .filter(|start| (BASE + start).is_multiple_of(align))
         .any(|start| used.iter().all(|u| u.end <= start || start + whole_lines(len) <= u.start))
 }
 

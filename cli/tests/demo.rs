@@ -11,7 +11,7 @@ use rustix::process::{
 };
 use tempfile::TempDir;
 
-const TITLES: [&str; 11] = [
+const TITLES: [&str; 12] = [
     "sync request",
     "async request",
     "struct in the param",
@@ -20,6 +20,7 @@ const TITLES: [&str; 11] = [
     "broadcast, two replies",
     "several clients at once",
     "descriptors",
+    "shared memory",
     "timeout kept",
     "peer killed in mid-request",
     "no primary running",
@@ -45,7 +46,7 @@ fn every_step_is_shown_and_holds() {
         assert!(time.ends_with('s') && time.starts_with(|c: char| c.is_ascii_digit()), "{time}");
     }
     let last = ended.lines.last().unwrap();
-    assert!(last.starts_with("All 11 steps hold. The demo took "), "{last}");
+    assert!(last.starts_with("All 12 steps hold. The demo took "), "{last}");
     assert_nothing_is_left(&room, &ended.lines);
 }
 
@@ -59,6 +60,7 @@ fn what_was_said_is_shown() {
         "Server ASYNC reply: Got 'ASYNC Hello 1 from Client'",
         "the primary got \"port 3 is up\" from process ",
         "\"a file without a name\" was read, \"A FILE WITHOUT A NAME\" came back",
+        "2 processes counted to 200000 at 0x100049000: none was lost",
         "nobody answered within 200ms",
         "no primary is running under file prefix \"demo\"",
     ] {
@@ -71,7 +73,7 @@ fn what_was_said_is_shown() {
 fn an_interrupt_at_any_moment_leaves_nothing_behind() {
     let to_all = |demo: &Demo| kill_process_group(demo.pid(), Signal::INT);
     let to_coordinator = |demo: &Demo| kill_process(demo.pid(), Signal::TERM);
-    for moment in [1, 3, 6, 9, 10] {
+    for moment in [1, 3, 6, 9, 11] {
         for (whom, send) in [("all", to_all as fn(&Demo) -> _), ("coordinator", to_coordinator)] {
             let room = tempfile::tempdir().unwrap();
             let (demo, mut lines) = start_demo(&room);
@@ -79,7 +81,7 @@ fn an_interrupt_at_any_moment_leaves_nothing_behind() {
             send(&demo).expect("it has not been waited for");
             let ended = demo.end(&mut lines);
             seen.extend(ended.lines.clone());
-            let whole = seen.last().is_some_and(|line| line.starts_with("All 11 steps hold."));
+            let whole = seen.last().is_some_and(|line| line.starts_with("All 12 steps hold."));
             let status = if whole { 0 } else { 1 };
             assert_eq!(ended.status, Some(status), "{whom} at {moment}: {seen:#?}");
             assert_nothing_is_left(&room, &seen);

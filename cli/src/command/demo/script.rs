@@ -44,6 +44,12 @@ pub(super) enum Task {
     AskCrowd,
     /// A secondary asks with a file, and gets one.
     AskFile,
+    /// The primary reserves a counter in shared memory.
+    ReserveCounter,
+    /// A secondary finds the counter, and counts.
+    Count,
+    /// The primary reads the counter.
+    ReadCounter,
     /// A secondary asks what is never answered.
     AskSilent,
     /// The primary asks all secondaries, of which one will not live to answer.

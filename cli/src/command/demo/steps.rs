@@ -12,7 +12,7 @@ pub(super) struct Step {
 }
 
 /// The steps, in their order: the last two each cost a member.
-pub(super) const STEPS: [Step; 11] = [
+pub(super) const STEPS: [Step; 12] = [
     Step { title: "sync request", play: |cast| cast.answerer.perform(Task::AskSync) },
     Step { title: "async request", play: |cast| cast.answerer.perform(Task::AskAsync) },
     Step { title: "struct in the param", play: |cast| cast.answerer.perform(Task::AskStruct) },
@@ -21,6 +21,7 @@ pub(super) const STEPS: [Step; 11] = [
     Step { title: "broadcast, two replies", play: |cast| cast.primary.perform(Task::AskAll) },
     Step { title: "several clients at once", play: crowd },
     Step { title: "descriptors", play: |cast| cast.answerer.perform(Task::AskFile) },
+    Step { title: "shared memory", play: count_together },
     Step { title: "timeout kept", play: |cast| cast.answerer.perform(Task::AskSilent) },
     Step { title: "peer killed in mid-request", play: kill_in_mid_request },
     Step { title: "no primary running", play: ask_nobody },
@@ -42,6 +43,16 @@ fn crowd(cast: &mut Cast) -> Answer {
     cast.holder.begin(Task::AskCrowd)?;
     let (one, other) = (cast.answerer.finish()?, cast.holder.finish()?);
     Ok(Done { time: one.time.max(other.time), note: format!("2 processes, {}", one.note) })
+}
+
+/// The primary reserves a memory zone, both secondaries count in it, and the primary checks the sum.
+fn count_together(cast: &mut Cast) -> Answer {
+    cast.primary.perform(Task::ReserveCounter)?;
+    cast.answerer.begin(Task::Count)?;
+    cast.holder.begin(Task::Count)?;
+    let (one, other) = (cast.answerer.finish()?, cast.holder.finish()?);
+    let seen = cast.primary.perform(Task::ReadCounter)?;
+    Ok(Done { time: one.time.max(other.time), note: seen.note })
 }
 
 /// The primary asks both secondaries, and one is killed while it is waited for. The time is that

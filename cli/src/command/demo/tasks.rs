@@ -1,6 +1,7 @@
 //! What a member does on each task: it asks, checks what came, and says how long it took.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ use super::script::{Done, Task};
 const PINGS: u32 = 1000;
 const CROWD_THREADS: usize = 4;
 const CROWD_REQUESTS: usize = 100;
+/// The memory zone in which the secondaries count, and how far each counts.
+const COUNTER: &str = "demo_counter";
+const COUNTS: u64 = 100_000;
 /// How long to wait for what must come at once.
 const SOON: Duration = Duration::from_secs(2);
 /// The timeout that is to be kept.
@@ -40,6 +44,9 @@ impl Member {
             Task::AskAll => ask_all(group),
             Task::AskCrowd => ask_crowd(group),
             Task::AskFile => ask_file(group),
+            Task::ReserveCounter => reserve_counter(group),
+            Task::Count => count(group),
+            Task::ReadCounter => read_counter(group),
             Task::AskSilent => ask_silent(group),
             Task::AskHolder => ask_holder(group),
             Task::AwaitHeld => self.await_held(),
@@ -179,6 +186,32 @@ fn ask_file(group: &Group) -> Outcomes {
     let expected = text.to_uppercase();
     expect(answer == expected, || format!("{answer:?} came back instead of {expected:?}"))?;
     Ok(Done { time, note: format!("{text:?} was read, {answer:?} came back") })
+}
+
+fn reserve_counter(group: &Group) -> Outcomes {
+    let start = Instant::now();
+    group.memzones().reserve(COUNTER, size_of::<AtomicU64>()).zeroed().commit()?;
+    Ok(Done { time: start.elapsed(), note: "reserved".to_owned() })
+}
+
+fn count(group: &Group) -> Outcomes {
+    let start = Instant::now();
+    let zone = group.memzones().lookup(COUNTER)?;
+    let counter: &AtomicU64 = zone.shared()?;
+    for _ in 0..COUNTS {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(Done { time: start.elapsed(), note: "counted".to_owned() })
+}
+
+fn read_counter(group: &Group) -> Outcomes {
+    let start = Instant::now();
+    let zone = group.memzones().lookup(COUNTER)?;
+    let sum = zone.shared::<AtomicU64>()?.load(Ordering::Relaxed);
+    expect(sum == 2 * COUNTS, || format!("the counter stands at {sum}"))?;
+    let note = format!("2 processes counted to {sum} at {:#x}: none was lost", zone.address());
+    group.memzones().free(zone)?;
+    Ok(Done { time: start.elapsed(), note })
 }
 
 fn ask_silent(group: &Group) -> Outcomes {

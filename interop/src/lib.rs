@@ -17,7 +17,7 @@ mod testpmd;
 pub use member::{block_on, message, reply_text, text};
 pub use peer::{Failed, Peer, Received, Replies, Reply};
 pub use process::Process;
-pub use requirements::{with_dpdk, with_dpdk_tool, with_room};
+pub use requirements::{free_hugepages, with_dpdk, with_dpdk_tool, with_hugepages, with_room};
 pub use room::Room;
 pub use testpmd::Testpmd;
 

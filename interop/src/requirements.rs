@@ -37,6 +37,11 @@ pub fn with_dpdk_tool(tool: &str, test: impl FnOnce(&Room)) {
     run(missing, test);
 }
 
+/// Runs a test that needs hugepages and no DPDK: a hugetlbfs of pages of 2 MB, which it is given.
+pub fn with_hugepages(test: impl FnOnce(&Room, &Path)) {
+    run(hugepages_missing, |room| test(room, &hugepage_mounts()[0]));
+}
+
 /// Runs a test that needs nothing but this crate's own peers.
 pub fn with_room(test: impl FnOnce(&Room)) {
     run(|| None, test);
@@ -76,9 +81,11 @@ fn run(missing: impl FnOnce() -> Option<String>, test: impl FnOnce(&Room)) {
 
 /// Why DPDK cannot run here.
 fn dpdk_missing() -> Option<String> {
-    if let Err(missing) = PROGRAMS {
-        return Some(missing.to_owned());
-    }
+    PROGRAMS.err().map(str::to_owned).or_else(hugepages_missing)
+}
+
+/// Why there are no hugepages here.
+fn hugepages_missing() -> Option<String> {
     let mounts = hugepage_mounts();
     if mounts.is_empty() {
         return Some("no hugetlbfs is mounted (mount -t hugetlbfs none /dev/hugepages)".to_owned());
@@ -98,7 +105,8 @@ fn dpdk_missing() -> Option<String> {
     None
 }
 
-fn free_hugepages() -> usize {
+/// How many hugepages of 2 MB nobody has.
+pub fn free_hugepages() -> usize {
     fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
         .ok()
         .and_then(|count| count.trim().parse().ok())

@@ -11,7 +11,8 @@
 //! - [`Exchange`] is one request: who was asked, and what became of each;
 //! - [`dispatch`] says what an incoming datagram is, or why it is dropped;
 //! - [`Members`] follows who joins and leaves;
-//! - [`path`] and [`config`] are the names and the bytes that a group has on disk.
+//! - [`path`] and [`config`] are the names and the bytes that a group has on disk;
+//! - [`memory`] reads where a DPDK primary keeps its memory.
 
 pub mod config;
 mod dispatch;
@@ -19,6 +20,7 @@ mod exchange;
 mod inline;
 mod layout;
 mod members;
+pub mod memory;
 mod message;
 pub mod path;
 mod wire;

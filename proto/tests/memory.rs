@@ -6,7 +6,7 @@ use proptest::test_runner::FileFailurePersistence;
 use rte_mp_proto::config::MAGIC;
 use rte_mp_proto::memory::{
     Backing, ConfigError, Fbarray, FindError, LegacyPage, Mask, MemoryConfig, Memseg, MemzoneEntry,
-    MemzoneName, TableError, mount_point,
+    TableError, ZoneName, mount_point,
 };
 use rte_mp_proto::{Flavor, Version, VersionError};
 
@@ -56,7 +56,7 @@ impl Config {
 }
 
 fn zone(address: u64, len: u64) -> MemzoneEntry {
-    let name = MemzoneName::new("zone").expect("a good name");
+    let name = ZoneName::new("zone").expect("a good name");
     MemzoneEntry { name, iova: 0, address, len, page_len: TWO_MIB, socket: 0, flags: 0 }
 }
 

@@ -2,11 +2,8 @@
 //!
 //! DPDK 19.08 to 26.07: `rte_memzone.h`, `struct rte_memzone`.
 
-use std::fmt;
-
+use super::name::ZoneName;
 use super::{u32_at, u64_at, until_nul};
-use crate::inline::Inline;
-use crate::message::NameError;
 
 const IOVA_AT: usize = 32;
 const ADDRESS_AT: usize = 40;
@@ -15,54 +12,11 @@ const PAGE_LEN_AT: usize = 56;
 const SOCKET_AT: usize = 64;
 const FLAGS_AT: usize = 68;
 
-/// The name of a zone: 1 to 31 bytes without NUL (`rte_memzone.name`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemzoneName(Inline<{ MemzoneName::MAX_LEN }>);
-
-impl MemzoneName {
-    /// The longest name, in bytes; in the table a NUL follows.
-    pub const MAX_LEN: usize = 31;
-
-    /// Checks `name` once, so that no other function has to.
-    ///
-    /// # Errors
-    /// [`NameError`] says which of the three rules it breaks.
-    pub fn new(name: impl AsRef<[u8]>) -> Result<Self, NameError> {
-        let name = name.as_ref();
-        if name.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if name.contains(&0) {
-            return Err(NameError::Nul);
-        }
-        Inline::new(name)
-            .map(Self)
-            .ok_or(NameError::TooLong { len: name.len(), max: Self::MAX_LEN })
-    }
-
-    /// Borrows its bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Display for MemzoneName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl fmt::Debug for MemzoneName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
 /// A zone in the table of zones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemzoneEntry {
     /// What it is found by.
-    pub name: MemzoneName,
+    pub name: ZoneName,
     /// The address at which devices find it; all ones if there is none.
     pub iova: u64,
     /// Its address in the primary, and in every DPDK secondary.
@@ -85,7 +39,7 @@ impl MemzoneEntry {
     /// as used before it writes it, its name first, and clears it before it marks it as free.
     pub fn parse(record: &[u8; Self::LEN]) -> Option<Self> {
         let entry = Self {
-            name: MemzoneName::new(until_nul(&record[..IOVA_AT])?).ok()?,
+            name: ZoneName::new(until_nul(&record[..IOVA_AT])?).ok()?,
             iova: u64_at(record, IOVA_AT),
             address: u64_at(record, ADDRESS_AT),
             len: u64_at(record, LEN_AT),
@@ -118,7 +72,7 @@ mod tests {
         // The numbers of a zone that DPDK 22.11.11 reserved.
         let numbers = [0x4_04fd_9ec0, 0x1_003d_9ec0, 64, 0x20_0000];
         let expected = MemzoneEntry {
-            name: MemzoneName::new("MZ_SHARED_INFO").unwrap(),
+            name: ZoneName::new("MZ_SHARED_INFO").unwrap(),
             iova: numbers[0],
             address: numbers[1],
             len: 64,
@@ -147,19 +101,5 @@ mod tests {
             assert_eq!(MemzoneEntry::parse(&record), None, "{what}");
         }
         assert!(MemzoneEntry::parse(&record(&[b'a'; 31], whole, 0)).is_some());
-    }
-
-    #[test]
-    fn a_name_keeps_dpdks_limits() {
-        let too_long = NameError::TooLong { len: 32, max: 31 };
-        let cases = [
-            ("", Err(NameError::Empty)),
-            ("a\0b", Err(NameError::Nul)),
-            (&"n".repeat(32), Err(too_long)),
-            (&"n".repeat(31), Ok(())),
-        ];
-        for (name, expected) in cases {
-            assert_eq!(MemzoneName::new(name).map(drop), expected, "{name:?}");
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! A DPDK primary's memory as its runtime files describe it: which zones there are, in which pages
-//! they lie, and which file holds each page.
+//! Memory zones: what they are called, and a DPDK primary's as its runtime files describe them: which
+//! there are, in which pages they lie, and which file holds each page.
 //!
 //! Bytes in, checked values out; the files are opened, read and mapped elsewhere. What stands in
 //! them is not believed: every offset, length and count is checked before it is used. Nothing is
@@ -7,6 +7,7 @@
 //!
 //! - [`MemoryConfig`] is the config file: where the tables are, and how pages are kept;
 //! - [`Fbarray`] is a table in a file of its own, with a [`Mask`] of the elements in use;
+//! - [`ZoneName`] is the name of a zone, in any group;
 //! - [`MemzoneEntry`] is a zone, an element of the table of zones;
 //! - [`Pages`] are the pages of a zone, each a [`Memseg`] of the table of pages;
 //! - [`Backing`], [`LegacyPage`] and [`mount_point`] lead from a page to its file.
@@ -19,12 +20,14 @@ mod fbarray;
 mod files;
 mod memseg;
 mod memzone;
+mod name;
 
 pub use config::{ConfigError, FindError, MemoryConfig};
 pub use fbarray::{Fbarray, Mask, TableError};
 pub use files::{Backing, HUGEPAGE_DATA, HUGEPAGE_INFO, LegacyPage, mount_point};
 pub use memseg::{Memseg, Pages};
-pub use memzone::{MemzoneEntry, MemzoneName};
+pub use memzone::MemzoneEntry;
+pub use name::{ZoneName, ZoneNameError};
 
 /// Reads a word; `at` is a constant that lies within every record of its kind.
 fn u32_at(record: &[u8], at: usize) -> u32 {

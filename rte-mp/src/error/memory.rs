@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rte_mp_proto::memory::{ZoneName, ZoneNameError};
 use rustix::io::Errno;
 
-use super::{NoReplyError, RequestError, raw};
-use crate::memory::{ZoneName, ZoneNameError};
+use super::{HugepagesError, NoReplyError, RequestError, raw};
 
 /// Why a primary could not make its memory.
 #[derive(Debug, thiserror::Error)]
@@ -128,11 +128,21 @@ pub enum MemoryError {
         /// The prefix.
         prefix: String,
     },
-    /// The group is led by DPDK, whose memory cannot be read yet (`ENOTSUP`).
-    #[error("the group of file prefix {prefix:?} is led by DPDK, whose memory is not read yet")]
+    /// The group is led by DPDK, in whose memory only DPDK's own processes reserve and free
+    /// (`ENOTSUP`).
+    #[error(
+        "the group of file prefix {prefix:?} is led by DPDK: only DPDK's own processes reserve and \
+         free zones there"
+    )]
     Dpdk {
         /// The prefix.
         prefix: String,
+    },
+    /// The memory of the DPDK primary that leads the group cannot be read or mapped.
+    #[error("the DPDK primary's memory cannot be used")]
+    Hugepages {
+        /// Why.
+        source: HugepagesError,
     },
     /// The primary could not be asked for its memory (as the request fails).
     #[error("the primary cannot be asked for its memory")]
@@ -198,6 +208,7 @@ impl MemoryError {
         let errno = match self {
             Self::Left { .. } => Errno::SHUTDOWN,
             Self::Dpdk { .. } => Errno::NOTSUP,
+            Self::Hugepages { source } => return source.errno(),
             Self::Request { source } => return source.errno(),
             Self::NoReply { source } => return source.errno(),
             Self::NotAnArena { .. } => Errno::PROTO,
@@ -214,7 +225,7 @@ impl MemoryError {
 fn name_errno(error: ZoneNameError) -> Errno {
     match error {
         ZoneNameError::TooLong { .. } => Errno::NAMETOOLONG,
-        ZoneNameError::Empty | ZoneNameError::Nul => Errno::INVAL,
+        _ => Errno::INVAL,
     }
 }
 
@@ -445,6 +456,12 @@ pub enum ZoneAccessError {
         /// Where the zone lies in this process.
         address: usize,
     },
+    /// The zone was looked up for reading only (`EACCES`).
+    #[error("memory zone {name:?} may only be read; open it with `writable`")]
+    ReadOnly {
+        /// The zone.
+        name: ZoneName,
+    },
     /// The zone is smaller than the type (`EINVAL`).
     #[error("memory zone {name:?} of {len} bytes cannot be a {wanted}, which has {size}")]
     TooSmall {
@@ -462,6 +479,12 @@ pub enum ZoneAccessError {
 impl ZoneAccessError {
     /// Gives the errno that says the same to C.
     pub fn errno(&self) -> i32 {
-        Errno::INVAL.raw_os_error()
+        let errno = match self {
+            Self::OutOfBounds { .. } | Self::Misaligned { .. } | Self::TooSmall { .. } => {
+                Errno::INVAL
+            }
+            Self::ReadOnly { .. } => Errno::ACCESS,
+        };
+        errno.raw_os_error()
     }
 }

@@ -1,6 +1,7 @@
 //! Why an operation failed: one enum each, with what it is about, and the errno that C would see.
 
 mod group;
+mod hugepages;
 mod join;
 mod memory;
 mod message;
@@ -12,6 +13,7 @@ use std::io;
 use rustix::io::Errno;
 
 pub use group::{DisableError, MembersError, RegisterError};
+pub use hugepages::HugepagesError;
 pub use join::{JoinError, StartError};
 pub use memory::{
     ArenaError, DumpError, FreeError, LookupError, MemoryError, ReserveError, ZoneAccessError,

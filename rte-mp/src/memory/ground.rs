@@ -2,20 +2,24 @@
 //!
 //! A primary has its arena from joining on. A secondary asks for it when it first needs it, and
 //! keeps the one that it got: if another primary has taken over since, with an arena of its own,
-//! this member's operations fail rather than work on memory that the others do not see.
+//! this member's operations fail rather than work on memory that the others do not see. A DPDK
+//! primary's memory is found anew when another primary has taken over: nothing of ours is in it.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use rte_mp_proto::{Flavor, Role};
+use rte_mp_proto::{Flavor, Role, Version};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::arena::{Arena, Wish};
 use super::attach;
+use super::hugepages::Hugepages;
 use crate::action::Actions;
-use crate::error::{ArenaError, MemoryError};
+use crate::error::{ArenaError, HugepagesError, MemoryError};
 use crate::runtime::Runtime;
 use crate::shared::Shared;
+use crate::sync::lock;
 
 /// How long it counts that the primary is the same, in nanoseconds of a clock that steps every few
 /// milliseconds. It cannot be restarted in less.
@@ -31,6 +35,37 @@ pub(crate) struct Memory {
 pub(crate) enum Ground {
     /// The arena of a native group.
     Arena(Attached),
+    /// The memory of a DPDK primary.
+    Primary(Primary),
+}
+
+/// The memory of the DPDK primary that leads the group.
+pub(crate) struct Primary {
+    directory: PathBuf,
+    version: Version,
+    /// Nothing until it is first needed.
+    hugepages: Mutex<Option<Arc<Hugepages>>>,
+}
+
+impl Primary {
+    /// Asks the primary that runs by now, if the one that was asked before has ended.
+    pub(crate) fn with<T>(
+        &self,
+        ask: impl Fn(&Hugepages) -> Result<T, HugepagesError>,
+    ) -> Result<T, HugepagesError> {
+        let known = lock(&self.hugepages).clone();
+        if let Some(hugepages) = known {
+            match ask(&hugepages) {
+                Err(HugepagesError::Gone { .. }) => {}
+                answer => return answer,
+            }
+        }
+        // While it is opened, nobody waits; of two that do, the last one is kept.
+        *lock(&self.hugepages) = None;
+        let hugepages = Arc::new(Hugepages::open(&self.directory, self.version)?);
+        *lock(&self.hugepages) = Some(Arc::clone(&hugepages));
+        ask(&hugepages)
+    }
 }
 
 /// An arena, and when it was last known to be the group's.
@@ -44,7 +79,7 @@ impl Memory {
     pub(crate) fn begin(runtime: &Runtime, wish: &Wish) -> Result<Self, ArenaError> {
         let memory = Self::default();
         if runtime.role == Role::Primary {
-            memory.keep(Arena::create(wish, runtime.arena_id)?);
+            memory.keep_arena(Arena::create(wish, runtime.arena_id)?);
         }
         Ok(memory)
     }
@@ -56,7 +91,7 @@ impl Memory {
         }
     }
 
-    fn keep(&self, arena: Arena) -> &Ground {
+    fn keep_arena(&self, arena: Arena) -> &Ground {
         let checked = AtomicU64::new(0);
         // If another thread was faster, its arena is the same one.
         self.ground.get_or_init(|| Ground::Arena(Attached { arena: Arc::new(arena), checked }))
@@ -74,10 +109,14 @@ impl Shared {
         let ground = match (self.memory.ground.get(), self.runtime.flavor) {
             (Some(ground), _) => ground,
             (None, Flavor::Native) => self.attach()?,
-            (None, Flavor::Dpdk(_)) => return Err(MemoryError::Dpdk { prefix: self.prefix() }),
+            (None, Flavor::Dpdk(version)) => self.memory.ground.get_or_init(|| {
+                let directory = self.runtime.directory.path.clone();
+                Ground::Primary(Primary { directory, version, hugepages: Mutex::default() })
+            }),
         };
         match ground {
             Ground::Arena(attached) if self.is_current(attached) => Ok(ground),
+            Ground::Primary(_) => Ok(ground),
             Ground::Arena(_) => Err(MemoryError::OtherPrimary { prefix: self.prefix() }),
         }
     }
@@ -88,7 +127,7 @@ impl Shared {
         if !self.leads_with(&arena) {
             return Err(MemoryError::OtherPrimary { prefix: self.prefix() });
         }
-        Ok(self.memory.keep(arena))
+        Ok(self.memory.keep_arena(arena))
     }
 
     /// Tells whether this is the arena of the primary that leads now, or led last.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::arena::Zone;
-use super::name::ZoneName;
 use crate::error::ZoneAccessError;
 use crate::sys::area::Area;
+use crate::sys::pages::Access;
+use rte_mp_proto::memory::ZoneName;
 
 /// What a memory zone is (`struct rte_memzone`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,12 @@ pub struct Memzone {
 /// What a zone must know to be freed.
 #[derive(Clone, Copy)]
 pub(super) enum Origin {
-    Arena { id: u64, zone: Zone },
+    Arena {
+        id: u64,
+        zone: Zone,
+    },
+    /// A DPDK primary's zones are not ours to free.
+    Primary,
 }
 
 impl Memzone {
@@ -99,9 +105,15 @@ impl Memzone {
     /// Points to its first byte in this process, valid for as long as the zone or a clone lives.
     ///
     /// Other processes may write there at any time: what is done with the pointer must be atomic, or
-    /// agreed on with them.
+    /// agreed on with them. Writing to a zone that may only be read ends the process.
     pub fn as_ptr(&self) -> *mut u8 {
         self.area.pointer(self.offset)
+    }
+
+    /// Tells whether it may be written: a zone of a DPDK primary only if it was asked for, others
+    /// always.
+    pub fn is_writable(&self) -> bool {
+        self.area.access() == Access::Writable
     }
 
     /// Takes the beginning of the zone for a value made of atomics. Its bytes are used as they are;
@@ -123,8 +135,10 @@ impl Memzone {
     /// ```
     ///
     /// # Errors
-    /// [`ZoneAccessError::TooSmall`], [`ZoneAccessError::Misaligned`].
+    /// [`ZoneAccessError::TooSmall`], [`ZoneAccessError::Misaligned`]; and
+    /// [`ZoneAccessError::ReadOnly`], since whoever has atomics can store to them.
     pub fn shared<T: Shared>(&self) -> Result<&T, ZoneAccessError> {
+        self.check_writable()?;
         let (size, align) = (size_of::<T>(), align_of::<T>());
         let (name, wanted) = (self.info.name, type_name::<T>());
         if size > self.info.len {
@@ -154,11 +168,19 @@ impl Memzone {
     /// of 1, 2, 4 or 8 bytes that is written on its own is written in one piece.
     ///
     /// # Errors
-    /// [`ZoneAccessError::OutOfBounds`]; nothing was written then.
+    /// [`ZoneAccessError::OutOfBounds`], [`ZoneAccessError::ReadOnly`]; nothing was written then.
     pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<(), ZoneAccessError> {
+        self.check_writable()?;
         self.check_bounds(offset, bytes.len())?;
         self.area.write(self.offset + offset, bytes);
         Ok(())
+    }
+
+    fn check_writable(&self) -> Result<(), ZoneAccessError> {
+        match self.area.access() {
+            Access::Writable => Ok(()),
+            Access::ReadOnly => Err(ZoneAccessError::ReadOnly { name: self.info.name }),
+        }
     }
 
     fn check_bounds(&self, offset: usize, len: usize) -> Result<(), ZoneAccessError> {

@@ -1,7 +1,6 @@
 //! The memory zones of a group: reserve, look up, free, list.
 //!
-//! Each operation is a match on what the zones stand on; a DPDK primary's hugepages will be another
-//! arm.
+//! Each operation is a match on what the zones stand on: an arena, or a DPDK primary's hugepages.
 //!
 //! DPDK 25.11: `eal_common_memzone.c`.
 
@@ -11,20 +10,22 @@ use std::sync::Arc;
 use std::vec;
 
 use super::arena::{Arena, MAX_ZONES, Order, Zone};
-use super::ground::Ground;
+use super::ground::{Ground, Primary};
+use super::hugepages::{self, Access, Placement};
 use super::memzone::{Memzone, MemzoneInfo, Origin};
-use super::name::ZoneName;
 use super::reservation::{Reservation, Undone};
-use crate::error::{DumpError, FreeError, LookupError, MemoryError};
+use crate::error::{DumpError, FreeError, HugepagesError, LookupError, MemoryError};
 use crate::shared::Shared;
+use rte_mp_proto::memory::{ZoneName, ZoneNameError};
 
 /// The memory zones of a group; made by [`Group::memzones`](crate::Group::memzones).
 ///
 /// A handle that can be cloned and shared between threads, and used inside of handlers. It does not
-/// keep the group from being left. Any member may reserve, look up and free zones, also those of
-/// others.
+/// keep the group from being left. In a native group any member may reserve, look up and free zones,
+/// also those of others; a DPDK primary's zones are found, listed and read, or written where that is
+/// asked for, and nothing of the primary's is locked or waited for.
 ///
-/// A primary has its memory from joining on. A secondary asks the primary for it at its first use;
+/// A native primary has its memory from joining on. A secondary asks the primary for it at its first use;
 /// that fails, like any request, while the primary's own handlers wait for this member.
 ///
 /// ```
@@ -59,10 +60,10 @@ impl Memzones {
         Reservation::new(self, name.as_ref(), len)
     }
 
-    /// Finds the zone of this name.
+    /// Finds the zone of this name; one of a DPDK primary may then only be read.
     ///
-    /// Takes no lock and does not block, but for a secondary that uses memory for the first time: it
-    /// asks the primary for it, for at most 5 s.
+    /// Takes no lock and does not block, but for a native secondary that uses memory for the first
+    /// time: it asks the primary for it, for at most 5 s.
     ///
     /// # Errors
     /// - [`LookupError::NotFound`]: there is none.
@@ -71,16 +72,12 @@ impl Memzones {
     ///
     /// DPDK 25.11: `rte_memzone_lookup`.
     pub fn lookup(&self, name: impl AsRef<[u8]>) -> Result<Memzone, LookupError> {
-        let name = name.as_ref();
-        let name = ZoneName::new(name)
-            .map_err(|source| LookupError::Name { name: name.to_owned(), source })?;
-        let ground = self.shared.ground().map_err(|source| LookupError::Memory { name, source })?;
-        let found = match ground {
-            Ground::Arena(attached) => {
-                attached.arena.lookup(&name).map(|zone| memzone(&attached.arena, zone))
-            }
-        };
-        found.ok_or_else(|| LookupError::NotFound { name, prefix: self.shared.prefix() })
+        self.open(name).lookup()
+    }
+
+    /// Begins to say how to map a zone of a DPDK primary.
+    pub fn open(&self, name: impl AsRef<[u8]>) -> OpenMemzone<'_> {
+        OpenMemzone::new(self, name.as_ref())
     }
 
     /// Frees a zone, whoever reserved it. The space is merged with what is free beside it; pages of
@@ -110,6 +107,10 @@ impl Memzones {
                     Err(error) => Err(unusable(self.lock_error(error))),
                 }
             }
+            (Ground::Arena(_), Origin::Primary) => {
+                Err(FreeError::Foreign { name, prefix: self.shared.prefix() })
+            }
+            (Ground::Primary(_), _) => Err(unusable(self.not_ours())),
         }
     }
 
@@ -128,6 +129,7 @@ impl Memzones {
                 let arena = &attached.arena;
                 self.zones(arena)?.iter().map(|zone| info(arena, zone)).collect()
             }
+            Ground::Primary(primary) => primarys_zones(primary)?,
         };
         infos.sort_unstable_by_key(MemzoneInfo::address);
         Ok(infos.into_iter())
@@ -158,6 +160,10 @@ impl Memzones {
                 );
                 (heading, zones.iter().map(|zone| info(arena, zone)).collect::<Vec<_>>())
             }
+            Ground::Primary(primary) => {
+                let infos = primarys_zones(primary).map_err(unusable)?;
+                (format!("{} memory zones of a DPDK primary", infos.len()), infos)
+            }
         };
         write_lines(writer, &heading, infos).map_err(|source| DumpError::Write { source })
     }
@@ -169,7 +175,13 @@ impl Memzones {
                 let zone = arena.reserve(order, self.shared.runtime.lock_timeout);
                 Ok(memzone(arena, zone.map_err(Undone::Failed)?))
             }
+            Ground::Primary(_) => Err(Undone::Memory(self.not_ours())),
         }
+    }
+
+    /// Says that a DPDK primary's memory is not ours to change.
+    fn not_ours(&self) -> MemoryError {
+        MemoryError::Dpdk { prefix: self.shared.prefix() }
     }
 
     /// Says why the lock of the zones was not had.
@@ -185,6 +197,85 @@ impl Memzones {
     fn zones(&self, arena: &Arena) -> Result<Vec<Zone>, MemoryError> {
         arena.zones(self.shared.runtime.lock_timeout).map_err(|error| self.lock_error(error))
     }
+}
+
+/// Says how to map a zone of a DPDK primary; made by [`Memzones::open`]. A native group's zones can
+/// always be written, and lie at the same address in every member.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is mapped before `lookup`"]
+pub struct OpenMemzone<'a> {
+    zones: &'a Memzones,
+    name: Result<ZoneName, (Vec<u8>, ZoneNameError)>,
+    access: Access,
+    placement: Placement,
+}
+
+impl<'a> OpenMemzone<'a> {
+    fn new(zones: &'a Memzones, name: &[u8]) -> Self {
+        let name = ZoneName::new(name).map_err(|error| (name.to_owned(), error));
+        Self { zones, name, access: Access::ReadOnly, placement: Placement::Anywhere }
+    }
+
+    /// Maps it for writing, too.
+    ///
+    /// What is written goes straight into the primary's memory, which nothing protects: a wrong
+    /// value can end the primary, or send its devices to any address. Write only what the program
+    /// that owns the zone expects to be written, and by atomics.
+    pub fn writable(mut self) -> Self {
+        self.access = Access::Writable;
+        self
+    }
+
+    /// Maps it where the primary has it, so that pointers into the same zone can be followed.
+    /// Default: anywhere. Two zones that share a page cannot both be mapped so.
+    pub fn same_address(mut self) -> Self {
+        self.placement = Placement::SameAddress;
+        self
+    }
+
+    /// Finds the zone and maps it.
+    ///
+    /// Blocks as [`Memzones::lookup`] does, and in a DPDK group for as long as it takes to open the
+    /// files of the zone's pages.
+    ///
+    /// # Errors
+    /// As [`Memzones::lookup`].
+    pub fn lookup(self) -> Result<Memzone, LookupError> {
+        let Self { zones, name, access, placement } = self;
+        let name = name.map_err(|(name, source)| LookupError::Name { name, source })?;
+        let unusable = |source| LookupError::Memory { name, source };
+        let not_found = || LookupError::NotFound { name, prefix: zones.shared.prefix() };
+        match zones.shared.ground().map_err(unusable)? {
+            Ground::Arena(attached) => {
+                let zone = attached.arena.lookup(&name).ok_or_else(not_found)?;
+                Ok(memzone(&attached.arena, zone))
+            }
+            Ground::Primary(primary) => {
+                let found = primary.with(|hugepages| {
+                    let zone = hugepages.lookup(&name)?;
+                    Ok((zone, hugepages.map(&zone, access, placement)?))
+                });
+                let (zone, area) = found.map_err(|error| match error {
+                    HugepagesError::NotFound { .. } | HugepagesError::Freed { .. } => not_found(),
+                    source => unusable(MemoryError::Hugepages { source }),
+                })?;
+                Ok(Memzone::new(primarys_info(&zone), Arc::new(area), 0, Origin::Primary))
+            }
+        }
+    }
+}
+
+fn primarys_zones(primary: &Primary) -> Result<Vec<MemzoneInfo>, MemoryError> {
+    let zones = primary
+        .with(|hugepages| hugepages.zones())
+        .map_err(|source| MemoryError::Hugepages { source })?;
+    Ok(zones.iter().map(primarys_info).collect())
+}
+
+fn primarys_info(zone: &hugepages::Zone) -> MemzoneInfo {
+    // A length that no process of ours could map is a primary's of another kind.
+    let len = usize::try_from(zone.entry.len).unwrap_or(usize::MAX);
+    MemzoneInfo::new(zone.entry.name, len, zone.entry.address)
 }
 
 fn info(arena: &Arena, zone: &Zone) -> MemzoneInfo {

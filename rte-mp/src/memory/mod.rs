@@ -2,19 +2,18 @@
 //!
 //! `memzones` is what the public API does, on one of two grounds: the arena of a native group
 //! (`arena`), which a secondary is handed by the primary (`attach`), or the hugepages of a DPDK
-//! primary, of which nothing is read yet. `memzone` is one zone and what may be done with its bytes.
+//! primary (`hugepages`). `memzone` is one zone and what may be done with its bytes.
 
 pub(crate) mod arena;
 mod attach;
 mod ground;
+pub(crate) mod hugepages;
 mod memzone;
 mod memzones;
-mod name;
 mod reservation;
 
 pub use self::memzone::{Memzone, MemzoneInfo};
-pub use self::memzones::Memzones;
-pub use self::name::{ZoneName, ZoneNameError};
+pub use self::memzones::{Memzones, OpenMemzone};
 pub use self::reservation::Reservation;
 pub use crate::sys::shared::Shared;
 

@@ -3,8 +3,8 @@
 use super::Memzones;
 use super::arena::{Failure, MAX_ZONES, Order, Refusal};
 use super::memzone::Memzone;
-use super::name::{ZoneName, ZoneNameError};
 use crate::error::ReserveError;
+use rte_mp_proto::memory::{ZoneName, ZoneNameError};
 
 /// The smallest alignment of a zone, in bytes (`RTE_CACHE_LINE_SIZE`).
 const CACHE_LINE: usize = 64;

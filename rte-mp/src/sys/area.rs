@@ -5,28 +5,24 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-
+use super::pages::{Access, Reservation};
 use super::shared::Shared;
 
-/// A shared mapping, ended when it is dropped.
+/// A part of a mapping that is shared; the whole mapping ends when this is dropped.
 ///
-/// The file behind it cannot become shorter: it is sealed, or of a kind that only those who are
+/// The files behind it cannot become shorter: they are sealed, or of a kind that only those who are
 /// trusted can open.
 #[derive(Debug)]
 pub(crate) struct Area {
-    start: NonNull<u8>,
+    range: Reservation,
+    /// Where it begins in the range.
+    start: usize,
     len: usize,
+    access: Access,
 }
-
-// SAFETY: the mapping belongs to the process, not to a thread.
-unsafe impl Send for Area {}
-// SAFETY: all that is done with the memory is done by atomic operations.
-unsafe impl Sync for Area {}
 
 impl Area {
     /// Maps the first `len` bytes of `file` at the address `at` and nowhere else.
@@ -34,29 +30,28 @@ impl Area {
     /// # Errors
     /// `AlreadyExists` if something lies there; else the kernel's.
     pub(crate) fn map(file: BorrowedFd<'_>, len: usize, at: usize) -> io::Result<Self> {
-        // SAFETY: with `FIXED_NOREPLACE` the kernel refuses rather than replace what lies there.
-        let start = unsafe {
-            mmap(
-                ptr::without_provenance_mut(at),
-                len,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED | MapFlags::FIXED_NOREPLACE,
-                file,
-                0,
-            )
-        };
-        let start = match start {
-            Err(rustix::io::Errno::EXIST) => return Err(io::ErrorKind::AlreadyExists.into()),
-            start => NonNull::new(start?.cast()).ok_or(io::ErrorKind::InvalidInput)?,
-        };
-        let area = Self { start, len };
-        // A kernel that does not know the flag takes the address for a hint.
-        if area.address() == at { Ok(area) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+        let range = Reservation::of_file(file, len, at)?;
+        Ok(Self { range, start: 0, len, access: Access::Writable })
+    }
+
+    /// Takes the `len` bytes from `start` on of a range all of which was laid with `access`.
+    ///
+    /// # Panics
+    /// If they do not lie inside.
+    pub(crate) fn over(range: Reservation, start: usize, len: usize, access: Access) -> Self {
+        let inside = start.checked_add(len).is_some_and(|end| end <= range.len());
+        assert!(inside, "{len} bytes at {start} of {}", range.len());
+        Self { range, start, len, access }
+    }
+
+    /// Says what may be done to it: a write to one that may only be read ends the process.
+    pub(crate) fn access(&self) -> Access {
+        self.access
     }
 
     /// Gives the address of the first byte.
     pub(crate) fn address(&self) -> usize {
-        self.start.as_ptr().addr()
+        self.pointer(0).addr()
     }
 
     /// Gives the length in bytes.
@@ -70,8 +65,9 @@ impl Area {
     /// If it does not.
     pub(crate) fn pointer(&self, offset: usize) -> *mut u8 {
         assert!(offset <= self.len, "offset {offset} of {}", self.len);
-        // SAFETY: `offset` is at most the length of the mapping, which is one allocation.
-        unsafe { self.start.as_ptr().add(offset) }
+        // SAFETY: all of the area lies in the range, as was checked when it was made, and `offset`
+        // is at most the area's length.
+        unsafe { self.range.start().as_ptr().add(self.start + offset) }
     }
 
     /// Borrows the first `count` words.
@@ -80,9 +76,11 @@ impl Area {
     /// If there are fewer.
     pub(crate) fn words(&self, count: usize) -> &[AtomicU64] {
         assert!(count <= self.len / size_of::<AtomicU64>(), "{count} words of {}", self.len);
-        // SAFETY: a mapping begins on a page and so on a word, `count` words lie inside of it, they
-        // stay mapped for as long as `self` is borrowed, and any bits are an `AtomicU64`.
-        unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), count) }
+        let first = self.pointer(0).cast::<AtomicU64>();
+        assert!(first.is_aligned(), "it begins on a page");
+        // SAFETY: it is aligned and `count` words lie inside, as was just checked; they stay mapped
+        // for as long as `self` is borrowed, and any bits are an `AtomicU64`.
+        unsafe { slice::from_raw_parts(first, count) }
     }
 
     /// Borrows a value of atomics at `offset`, or gives nothing if it does not lie inside, or not
@@ -110,7 +108,7 @@ impl Area {
         let mut at = self.checked(offset, bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (piece, others) = rest.split_at_mut(piece(at, rest.len()));
+            let (piece, others) = rest.split_at_mut(piece(self.pointer(at).addr(), rest.len()));
             self.read_piece(at, piece);
             at += piece.len();
             rest = others;
@@ -125,7 +123,7 @@ impl Area {
         let mut at = self.checked(offset, bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (piece, others) = rest.split_at(piece(at, rest.len()));
+            let (piece, others) = rest.split_at(piece(self.pointer(at).addr(), rest.len()));
             self.write_piece(at, piece);
             at += piece.len();
             rest = others;
@@ -184,27 +182,19 @@ impl Area {
         debug_assert!(at + size_of::<T>() <= self.len);
         let part = self.pointer(at).cast::<T>();
         debug_assert!(part.is_aligned());
-        // SAFETY: both callers take pieces of a range that `checked` found inside, at multiples of
-        // their size from a page's start; any bytes are a `T`, and it stays mapped while borrowed.
+        // SAFETY: both callers take pieces of bytes that `checked` found inside, at addresses that
+        // are multiples of their size; any bytes are a `T`, and it stays mapped while borrowed.
         unsafe { &*part }
     }
 }
 
 const RELAXED: Ordering = Ordering::Relaxed;
 
-/// Gives the length of the largest piece at `at` that is aligned and not longer than `len`: 8, 4, 2
+/// Gives the length of the largest piece at address `at` that is aligned and not longer than `len`: 8, 4, 2
 /// or 1.
 fn piece(at: usize, len: usize) -> usize {
     let aligned = if at == 0 { 8 } else { 1 << at.trailing_zeros().min(3) };
     if len >= aligned { aligned } else { 1 << len.ilog2() }
-}
-
-impl Drop for Area {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, of this length, and all that borrows from it has ended.
-        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
-        debug_assert!(unmapped.is_ok(), "{unmapped:?}");
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 
-use super::super::name::ZoneName;
+use rte_mp_proto::memory::ZoneName;
 
 /// How many zones an arena holds (`RTE_MAX_MEMZONE`).
 pub(crate) const MAX_ZONES: usize = 2560;

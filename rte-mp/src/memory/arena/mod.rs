@@ -24,9 +24,9 @@ use self::file::{Backing, PAGE, Unfit};
 use self::layout::{CACHE_LINE, Header, MAX_ADDRESS, MIN_SIZE, NotAnArena, TABLE_END};
 use self::space::{Extent, Want};
 use self::table::{Table, Ticket};
-use super::name::ZoneName;
 use crate::error::{ArenaError, MemoryError};
 use crate::sys::area::Area;
+use rte_mp_proto::memory::ZoneName;
 
 pub(crate) use self::layout::MAX_ZONES;
 pub(crate) use self::table::{Refusal, Zone};

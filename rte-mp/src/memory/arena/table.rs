@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::layout::{CACHE_LINE, MAX_ZONES, SLOTS, extent_of, name_of, state_of};
 use super::space::{self, Extent, NoRoom, Want};
-use crate::memory::name::ZoneName;
+use rte_mp_proto::memory::ZoneName;
 
 /// The words of an arena, as a test may watch them being changed.
 pub(super) trait Words {

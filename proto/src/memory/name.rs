@@ -1,4 +1,4 @@
-//! The name of a memory zone: 1 to 31 bytes, as DPDK keeps it, padded with NUL.
+//! The name of a memory zone: 1 to 31 bytes, in tables padded with NUL.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -12,10 +12,10 @@ impl ZoneName {
     pub const MAX_LEN: usize = 31;
 
     /// What a name takes in a table, its NUL included.
-    pub(crate) const SIZE: usize = Self::MAX_LEN + 1;
+    pub const SIZE: usize = Self::MAX_LEN + 1;
 
     /// How many words of a table that is.
-    pub(crate) const WORDS: usize = Self::SIZE / 8;
+    pub const WORDS: usize = Self::SIZE / 8;
 
     /// Checks `name` once, so that no other function has to.
     ///
@@ -42,7 +42,7 @@ impl ZoneName {
     }
 
     /// Reads what stands in a table, or gives nothing if that is no name.
-    pub(crate) fn from_words(words: [u64; Self::WORDS]) -> Option<Self> {
+    pub fn from_words(words: [u64; Self::WORDS]) -> Option<Self> {
         let mut bytes = [0; Self::SIZE];
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
             bytes.copy_from_slice(&word.to_ne_bytes());
@@ -53,7 +53,7 @@ impl ZoneName {
     }
 
     /// Gives what stands in a table.
-    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
+    pub fn to_words(self) -> [u64; Self::WORDS] {
         let mut words = [0; Self::WORDS];
         for (word, bytes) in words.iter_mut().zip(self.0.as_chunks().0) {
             *word = u64::from_ne_bytes(*bytes);

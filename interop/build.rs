@@ -7,7 +7,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PROGRAMS: [&str; 2] = ["dpdk_peer", "dpdk_bench"];
+const PROGRAMS: [&str; 3] = ["dpdk_peer", "dpdk_zones", "dpdk_bench"];
 
 fn main() {
     println!("cargo::rerun-if-changed=c");

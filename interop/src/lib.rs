@@ -3,7 +3,7 @@
 //! A test takes place in a [`Room`]: a runtime directory and a file prefix of its own, and a check
 //! at the end that no descriptor was left open. [`with_dpdk`] opens one if this machine can run
 //! DPDK, [`with_room`] where no DPDK is needed. Peers are processes driven line by line: the C
-//! program `c/dpdk_peer.c`, and [`peer_26_07`], which behaves like the newest release.
+//! programs `c/dpdk_peer.c` and `c/dpdk_zones.c`, and [`peer_26_07`], which behaves like the newest release.
 
 mod line;
 mod member;
@@ -13,6 +13,7 @@ mod process;
 mod requirements;
 mod room;
 mod testpmd;
+mod zone_server;
 
 pub use member::{block_on, message, reply_text, text};
 pub use peer::{Failed, Peer, Received, Replies, Reply};
@@ -20,6 +21,7 @@ pub use process::Process;
 pub use requirements::{free_hugepages, with_dpdk, with_dpdk_tool, with_hugepages, with_room};
 pub use room::Room;
 pub use testpmd::Testpmd;
+pub use zone_server::{Counters, Reserved, ZoneServer};
 
 use std::fs::File;
 use std::io::Write;

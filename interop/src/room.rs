@@ -1,6 +1,6 @@
 //! A room: a runtime directory and a file prefix that no other process uses.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use tempfile::TempDir;
 
 use crate::requirements::{example, program};
-use crate::{Peer, Process, Testpmd};
+use crate::{Peer, Process, Testpmd, ZoneServer};
 
 /// Where one test takes place. All that was made in it is removed with it.
 #[derive(Debug)]
@@ -87,6 +87,33 @@ impl Room {
         let mut command = self.command(program("dpdk_peer"));
         command.args(self.eal_arguments(proc_type));
         self.start(command)
+    }
+
+    /// Starts a DPDK primary that reserves memory zones, with more EAL flags.
+    pub fn zone_server(&self, flags: &[&str]) -> ZoneServer {
+        let mut command = self.command(program("dpdk_zones"));
+        command.args(self.eal_arguments("primary")).args(flags);
+        ZoneServer::new(self.start(command))
+    }
+
+    /// Starts `examples/zone_client`, which looks up a zone, without these capabilities.
+    pub fn zone_client(&self, zone: &str, without: &[&str]) -> Process {
+        let without = without.iter().map(|name| format!("-{name}")).collect::<Vec<_>>().join(",");
+        let mut command = self.command("setpriv");
+        command
+            .args(["--bounding-set", &without])
+            .arg(example("zone_client"))
+            .arg(self.base())
+            .args([self.prefix(), zone]);
+        self.start(command)
+    }
+
+    /// Makes a hugepage of 2 MB whose file has this name behind the prefix, and holds nothing.
+    pub fn make_hugepage(&self, name: &str) {
+        let mounts = hugepage_mounts();
+        let mount = mounts.first().expect("DPDK runs here");
+        let file = File::create_new(mount.join(format!("{}{name}", self.prefix)));
+        file.and_then(|file| file.set_len(1 << 21)).expect("the mount is writable");
     }
 
     /// Starts one side of the DPDK pair that speeds are compared with; see `c/dpdk_bench.c`.

@@ -1,0 +1,387 @@
+//! Memory zones of a real DPDK primary, in each way in which it may keep its memory.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use rte_mp::{JoinError, LookupError, Memzone, MemzoneInfo, Memzones, Role, ZoneAccessError};
+use rte_mp_interop::{
+    Counters, Failed, PATIENCE, Room, ZoneServer, message, with_dpdk, with_dpdk_tool,
+};
+
+/// Longer than two pages of 2 MiB.
+const BIG: usize = 5_000_000;
+const TWO_MIB: usize = 1 << 21;
+const ENOENT: i32 = 2;
+const EAGAIN: i32 = 11;
+const EEXIST: i32 = 17;
+const ESTALE: i32 = 116;
+
+/// What it takes to open another process's files by address (the first two), by descriptor, and
+/// to read which they are, where that process may do more than we.
+const RIGHTS: [&str; 4] = ["sys_admin", "checkpoint_restore", "sys_ptrace", "perfmon"];
+
+/// As it stands in `MZ_SHARED_INFO`: `force_quit` in the first half of its word, and the rest zero.
+type SharedInfo = [AtomicU64; 3];
+
+fn word(zone: &Memzone, offset: usize) -> u64 {
+    let mut bytes = [0; 8];
+    zone.read_at(offset, &mut bytes).expect("it lies in the zone");
+    u64::from_ne_bytes(bytes)
+}
+
+fn counters(zone: &Memzone) -> Counters {
+    let [force_quit, request_count, async_request_count] =
+        [0, 8, 16].map(|offset| word(zone, offset));
+    Counters { force_quit, request_count, async_request_count }
+}
+
+/// What this process has mapped of the primary's.
+fn mapped(room: &Room) -> Vec<String> {
+    let maps = fs::read_to_string("/proc/self/maps").expect("/proc is mounted");
+    let is_primarys = |line: &&str| {
+        line.contains(room.prefix())
+            || line.contains(&*room.base().to_string_lossy())
+            || line.contains("nohuge")
+    };
+    maps.lines().filter(is_primarys).map(str::to_owned).collect()
+}
+
+fn error_of(zones: &Memzones, name: &str) -> LookupError {
+    zones.lookup(name).expect_err("there is no such zone")
+}
+
+fn all(zones: &Memzones) -> impl Iterator<Item = MemzoneInfo> {
+    zones.iter().expect("the primary runs")
+}
+
+/// Everything that can be done with zones, with a primary that was started with `flags`.
+fn assert_zones_are_shared(flags: &[&str]) {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(flags);
+        let small = server.reserve("small", 100).expect("there is memory");
+        let big = server.reserve("big", BIG).expect("there is memory");
+        let member = room.member();
+        let zones = member.memzones();
+
+        let listed: Vec<_> = all(&zones).map(|zone| (zone.name(), zone.len())).collect();
+        let expected = [("MZ_SHARED_INFO", 64), ("small", small.len as usize), ("big", BIG)];
+        assert_eq!(listed, expected.map(|(name, len)| (name.to_owned(), len)));
+        let addresses: Vec<_> = all(&zones).map(|zone| zone.address()).collect();
+        assert_eq!(addresses[1..], [small.address, big.address]);
+
+        assert_counters_are_shared(&mut server, &zones, || {
+            member.request(&message("hello_request", ""), None).expect("it runs");
+        });
+        assert_a_zone_over_pages_is_one(&mut server, &zones);
+        assert_a_zone_lies_where_its_owner_has_it(&mut server, &zones);
+
+        let freed = zones.lookup("small").expect("it is there");
+        server.free("small");
+        assert_eq!(error_of(&zones, "small").errno(), ENOENT);
+        assert_eq!(all(&zones).count(), 2);
+        assert_eq!(freed.len(), small.len as usize);
+        drop(freed);
+        assert_eq!(mapped(room), [""; 0]);
+    });
+}
+
+fn assert_counters_are_shared(server: &mut ZoneServer, zones: &Memzones, request: impl Fn()) {
+    let info = zones.lookup("MZ_SHARED_INFO").expect("it is there");
+    assert_eq!(counters(&info), server.counters());
+    server.count();
+    assert_eq!(counters(&info), server.counters());
+    for _ in 0..5 {
+        request();
+    }
+    let expected = Counters { force_quit: 0, request_count: 6, async_request_count: 2 };
+    assert_eq!(counters(&info), expected);
+    assert_eq!(server.counters(), expected);
+    assert_eq!(info.shared::<SharedInfo>().err(), Some(ZoneAccessError::ReadOnly));
+
+    let writable = zones.open("MZ_SHARED_INFO").writable().lookup().expect("it is there");
+    writable.shared::<SharedInfo>().expect("it fits")[0].store(1, Ordering::Relaxed);
+    let quitting = Counters { force_quit: 1, ..expected };
+    assert_eq!(server.counters(), quitting);
+    assert_eq!(counters(&info), quitting);
+    let too_large = writable.shared::<[AtomicU64; 9]>().err();
+    assert!(matches!(too_large, Some(ZoneAccessError::Outside { len: 72, .. })), "{too_large:?}");
+}
+
+fn assert_a_zone_over_pages_is_one(server: &mut ZoneServer, zones: &Memzones) {
+    let big = zones.lookup("big").expect("it is there");
+    assert_eq!(big.len(), BIG);
+    let to_next_page = TWO_MIB - big.address() as usize % TWO_MIB;
+    let last = BIG - 8;
+    let second_page = to_next_page + TWO_MIB;
+    for offset in [0, to_next_page - 8, to_next_page, second_page - 8, second_page, last] {
+        let offset = offset.min(last);
+        server.set("big", offset, offset as u64 ^ 0x5555_5555_5555_5555);
+        assert_eq!(word(&big, offset), offset as u64 ^ 0x5555_5555_5555_5555, "{offset}");
+    }
+    assert!(big.read_at(last, &mut [0; 9]).is_err());
+    assert!(big.read_at(usize::MAX, &mut [0; 8]).is_err());
+}
+
+fn assert_a_zone_lies_where_its_owner_has_it(server: &mut ZoneServer, zones: &Memzones) {
+    let zone = zones.open("small").writable().same_address().lookup().expect("it is there");
+    assert_eq!(zone.as_ptr().addr() as u64, zone.address());
+    zone.shared::<[AtomicU64; 2]>().expect("it fits")[1].store(99, Ordering::Relaxed);
+    assert_eq!(server.get("small", 8), 99);
+}
+
+#[test]
+fn zones_are_shared_with_a_dpdk_primary() {
+    assert_zones_are_shared(&[]);
+}
+
+#[test]
+fn zones_are_shared_with_a_dpdk_primary_whose_pages_lie_in_a_single_file() {
+    assert_zones_are_shared(&["--single-file-segments"]);
+}
+
+#[test]
+fn zones_are_shared_with_a_legacy_dpdk_primary() {
+    // By physical addresses, no zone could be longer than a page where memory is in pieces.
+    assert_zones_are_shared(&["--legacy-mem", "-m", "32", "--iova-mode=va"]);
+}
+
+#[test]
+fn zones_are_shared_with_a_legacy_dpdk_primary_whose_pages_lie_in_pieces() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&["--legacy-mem", "-m", "32"]);
+        server.count();
+        let info = room.member().memzones().lookup("MZ_SHARED_INFO").unwrap();
+        assert_eq!(counters(&info), server.counters());
+    });
+}
+
+#[test]
+fn zones_are_shared_with_a_dpdk_primary_without_hugepages() {
+    assert_zones_are_shared(&["--no-huge", "-m", "32"]);
+}
+
+#[test]
+fn zones_are_shared_with_a_dpdk_primary_whose_files_are_unlinked() {
+    assert_zones_are_shared(&["--huge-unlink=always"]);
+}
+
+#[test]
+fn zones_are_shared_with_a_dpdk_primary_whose_files_are_never_unlinked() {
+    assert_zones_are_shared(&["--huge-unlink=never"]);
+}
+
+#[test]
+fn zones_are_shared_with_a_legacy_dpdk_primary_whose_files_are_unlinked() {
+    assert_zones_are_shared(&[
+        "--legacy-mem",
+        "-m",
+        "32",
+        "--iova-mode=va",
+        "--huge-unlink=always",
+    ]);
+}
+
+#[test]
+fn zones_are_shared_with_a_dpdk_primary_that_chose_its_addresses() {
+    assert_zones_are_shared(&["--base-virtaddr=0x2000000000"]);
+}
+
+#[test]
+fn what_a_legacy_primary_left_behind_does_not_mislead() {
+    with_dpdk(|room| {
+        room.zone_server(&["--legacy-mem", "-m", "32"]).kill();
+        assert!(room.files().contains(&"hugepage_data".to_owned()));
+        let mut server = room.zone_server(&[]);
+        server.count();
+        let info = room.member().memzones().lookup("MZ_SHARED_INFO").unwrap();
+        assert_eq!(counters(&info), server.counters());
+    });
+}
+
+#[test]
+fn a_dpdk_primary_in_memory_only_has_no_group() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&["--in-memory"]);
+        server.count();
+        let error = room.refusal(room.group(Role::Secondary));
+        assert!(matches!(error, JoinError::NoPrimary { .. }), "{error}");
+        assert_eq!(error.errno(), ENOENT);
+    });
+}
+
+/// Looks everything up while the primary reserves and frees one zone `count` times; how often that
+/// one was there and was not.
+fn look_while_churning(
+    server: &mut ZoneServer,
+    zones: &Memzones,
+    len: usize,
+    count: usize,
+) -> (usize, usize) {
+    let done = AtomicBool::new(false);
+    let look = || {
+        let (mut found, mut missed) = (0, 0);
+        while !done.load(Ordering::Relaxed) {
+            match zones.lookup("churned") {
+                Ok(zone) => {
+                    // The primary may give the pages back by now, but we have them.
+                    word(&zone, 0);
+                    word(&zone, len - 8);
+                    found += 1;
+                }
+                Err(error) => {
+                    let errno = error.errno();
+                    assert!([ENOENT, EAGAIN].contains(&errno), "{errno}: {error}");
+                    missed += 1;
+                }
+            }
+            let other = zones.lookup("MZ_SHARED_INFO");
+            assert!(other.is_ok(), "it was there all the time: {other:?}");
+            match zones.iter() {
+                Ok(mut all) => assert!(all.any(|zone| zone.name() == "MZ_SHARED_INFO")),
+                Err(error) => assert_eq!(error.errno(), EAGAIN, "{error}"),
+            }
+        }
+        (found, missed)
+    };
+    thread::scope(|scope| {
+        let looking = scope.spawn(look);
+        server.churn("churned", len, count);
+        done.store(true, Ordering::Relaxed);
+        looking.join().expect("it does not panic")
+    })
+}
+
+#[test]
+fn the_primary_reserves_and_frees_while_its_zones_are_looked_up() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&[]);
+        let member = room.member();
+        let zones = member.memzones();
+        let kept = zones.lookup("MZ_SHARED_INFO").unwrap();
+        // In pages that are there already, and in pages that come and go.
+        look_while_churning(&mut server, &zones, 4096, 50_000);
+        let (found, missed) = look_while_churning(&mut server, &zones, 3 * TWO_MIB, 200);
+        assert!(found > 0 && missed > 0, "{found} times found, {missed} times not");
+        server.reserve("churned", 3 * TWO_MIB).unwrap();
+        server.set("churned", 0, 4711);
+        assert_eq!(word(&zones.lookup("churned").unwrap(), 0), 4711);
+        server.count();
+        assert_eq!(counters(&kept), server.counters());
+        drop(kept);
+        assert_eq!(mapped(room), [""; 0]);
+    });
+}
+
+#[test]
+fn the_zones_of_a_primary_that_ended_are_not_taken_for_the_next_ones() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&[]);
+        let member = room.member();
+        let zones = member.memzones();
+        server.count();
+        let old = zones.lookup("MZ_SHARED_INFO").unwrap();
+        server.kill();
+        for _ in 0..2 {
+            let error = error_of(&zones, "MZ_SHARED_INFO");
+            assert!([ENOENT, ESTALE].contains(&error.errno()), "{error}");
+            assert!(zones.iter().is_err());
+        }
+        let mut server = room.zone_server(&[]);
+        let new = zones.lookup("MZ_SHARED_INFO").unwrap();
+        assert_eq!((counters(&old).request_count, counters(&new).request_count), (1, 0));
+        for _ in 0..3 {
+            server.count();
+        }
+        assert_eq!((counters(&old).request_count, counters(&new).request_count), (1, 3));
+    });
+}
+
+#[test]
+fn a_primary_that_dies_while_its_zones_are_looked_up_gives_an_error() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&[]);
+        server.reserve("big", BIG).unwrap();
+        let member = room.member();
+        let zones = member.memzones();
+        let (sender, found) = mpsc::channel();
+        thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                loop {
+                    match zones.lookup("big") {
+                        Ok(zone) => sender.send(zone.len()).unwrap(),
+                        Err(error) => return error,
+                    }
+                }
+            });
+            for _ in 0..20 {
+                assert_eq!(found.recv_timeout(PATIENCE), Ok(BIG));
+            }
+            server.kill();
+            let error = looking.join().unwrap();
+            assert!([ENOENT, ESTALE].contains(&error.errno()), "{error}");
+        });
+        assert_eq!(mapped(room), [""; 0]);
+    });
+}
+
+#[test]
+fn a_hugepage_that_only_has_the_name_of_a_page_is_not_taken_for_it() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&["--huge-unlink=always"]);
+        for page in 0..8 {
+            room.make_hugepage(&format!("map_{page}"));
+        }
+        server.count();
+        let info = room.member().memzones().lookup("MZ_SHARED_INFO").unwrap();
+        assert_eq!(counters(&info), server.counters());
+    });
+}
+
+#[test]
+fn files_without_a_name_need_rights() {
+    with_dpdk_tool("setpriv", |room| {
+        let unlinked = ["--huge-unlink=always"];
+        let no_huge = ["--no-huge", "-m", "16"];
+        let found = "ok request_count=1";
+        let refused = "error errno=13 the pages of zone \"MZ_SHARED_INFO\" have no file here";
+        for (what, flags, without, expected) in [
+            ("unlinked, and we may not open by address", &unlinked[..], &RIGHTS[..2], found),
+            ("unlinked, and we may not even look", &unlinked, &RIGHTS, refused),
+            ("no hugepages, and we may not open by address", &no_huge, &RIGHTS[..2], found),
+            ("no hugepages, and we may not even look", &no_huge, &RIGHTS, refused),
+            ("named, and we may not even look", &[], &RIGHTS, found),
+        ] {
+            let mut server = room.zone_server(flags);
+            server.count();
+            let mut client = room.zone_client("MZ_SHARED_INFO", without);
+            let line = client.line(PATIENCE).unwrap_or_default();
+            assert!(line.starts_with(expected), "{what}: {line}");
+        }
+    });
+}
+
+#[test]
+fn addresses_that_are_taken_are_not_mapped_over() {
+    with_dpdk(|room| {
+        let _server = room.zone_server(&[]);
+        let member = room.member();
+        let zones = member.memzones();
+        let first = zones.open("MZ_SHARED_INFO").same_address().lookup().unwrap();
+        let error = zones.open("MZ_SHARED_INFO").same_address().lookup().unwrap_err();
+        assert_eq!(error.errno(), EEXIST, "{error}");
+        assert!(error.to_string().contains("--base-virtaddr"), "{error}");
+        assert_eq!(counters(&first), counters(&zones.lookup("MZ_SHARED_INFO").unwrap()));
+    });
+}
+
+#[test]
+fn a_reservation_that_fails_in_dpdk_leaves_the_table_readable() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&[]);
+        assert_eq!(server.reserve("MZ_SHARED_INFO", 64), Err(Failed(EEXIST)));
+        let member = room.member();
+        assert_eq!(member.memzones().iter().unwrap().count(), 1);
+    });
+}

@@ -7,6 +7,7 @@ mod memory;
 mod message;
 mod request;
 mod send;
+mod zones;
 
 use std::io;
 
@@ -15,12 +16,11 @@ use rustix::io::Errno;
 pub use group::{DisableError, MembersError, RegisterError};
 pub use hugepages::HugepagesError;
 pub use join::{JoinError, StartError};
-pub use memory::{
-    ArenaError, DumpError, FreeError, LookupError, MemoryError, ReserveError, ZoneAccessError,
-};
+pub use memory::{ArenaError, MemoryError};
 pub use message::{MessageError, ParamError};
 pub use request::{NoReplyError, RequestError};
 pub use send::{ReplyError, SendError};
+pub use zones::{DumpError, FreeError, LookupError, ReserveError, ZoneAccessError};
 
 /// The errno of an error from the system, `EIO` if it has none.
 pub(crate) fn raw(error: &io::Error) -> i32 {

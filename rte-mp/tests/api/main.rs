@@ -25,6 +25,7 @@ mod members;
 mod memory_attach;
 mod memory_joining;
 mod memory_kills;
+mod memory_refusals;
 mod memory_zones;
 mod messages;
 mod requests;

@@ -1,27 +1,14 @@
-//! Memory zones between members: reserved, found, used, freed, listed; and what is refused.
+//! Memory zones between members: reserved, found, used, freed, listed.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use rte_mp::{
-    Drive, FreeError, Group, LookupError, MemoryError, ReserveError, Role, ZoneAccessError,
-    ZoneNameError,
-};
+use rte_mp::{Drive, Group, LookupError, MemoryError, ReserveError, Role};
 use rustix::io::Errno;
 
 use crate::common::child::Child;
 use crate::common::{Scene, arenas, ask, message, wait_for};
-
-rte_mp::shared_struct! {
-    /// What C declares as a struct that is aligned to a cache line.
-    #[repr(align(64))]
-    struct Counters {
-        force_quit: AtomicU32,
-        requests: AtomicU64,
-        spare: [AtomicU8; 3],
-    }
-}
 
 #[test]
 fn what_one_member_reserves_every_member_finds_at_the_same_address() {
@@ -73,164 +60,6 @@ fn members_count_in_one_struct_of_atomics() {
 }
 
 #[test]
-fn a_value_of_atomics_is_given_out_only_where_it_fits() {
-    let scene = Scene::new();
-    let primary = scene.primary();
-    let zones = primary.memzones();
-    let zone = zones.reserve("counters", size_of::<Counters>()).zeroed().commit().unwrap();
-    let counters: &Counters = zone.shared().unwrap();
-    counters.requests.store(7, Ordering::Relaxed);
-    counters.force_quit.store(1, Ordering::Relaxed);
-    counters.spare[2].store(9, Ordering::Relaxed);
-    let mut bytes = [0; 24];
-    zone.read_at(0, &mut bytes).unwrap();
-    let expected = [1_u64.to_ne_bytes(), 7_u64.to_ne_bytes(), [0, 0, 9, 0, 0, 0, 0, 0]].concat();
-    assert_eq!(bytes[..], expected, "as C lays it out");
-
-    let small = zones.reserve("small", 63).commit().unwrap();
-    let error = small.shared::<Counters>().map(drop).unwrap_err();
-    let text = "memory zone \"small\" of 63 bytes cannot be a ";
-    assert!(error.to_string().starts_with(text), "{error}");
-    assert!(matches!(error, ZoneAccessError::TooSmall { size: 64, len: 63, .. }), "{error:?}");
-    assert_eq!(error.errno(), Errno::INVAL.raw_os_error());
-
-    rte_mp::shared_struct! {
-        #[repr(align(4096))]
-        struct Page {
-            words: [AtomicU64; 512],
-        }
-    }
-    let _gap = zones.reserve("gap", 1).commit().unwrap();
-    let askew = zones.reserve("askew", 4096).commit().unwrap();
-    let error = askew.shared::<Page>().map(drop).unwrap_err();
-    assert!(matches!(error, ZoneAccessError::Misaligned { align: 4096, .. }), "{error:?}");
-    let page = zones.reserve("page", 4096).align(4096).commit().unwrap();
-    page.shared::<Page>().unwrap().words[511].store(1, Ordering::Relaxed);
-}
-
-#[test]
-fn copies_stay_inside_of_the_zone() {
-    let scene = Scene::new();
-    let primary = scene.primary();
-    let zones = primary.memzones();
-    let zone = zones.reserve("zone", 100).zeroed().commit().unwrap();
-    zone.write_at(1, b"not aligned to anything").unwrap();
-    let mut text = [0; 23];
-    zone.read_at(1, &mut text).unwrap();
-    assert_eq!(&text, b"not aligned to anything");
-    zone.write_at(100, b"").unwrap();
-    zone.write_at(99, b"x").unwrap();
-    let cases = [(100, 1), (78, 23), (usize::MAX, 1), (101, 0), (1, usize::MAX >> 40)];
-    for (offset, len) in cases {
-        let mut bytes = vec![0; len];
-        let expected = Some((offset, len, 100));
-        for error in [zone.write_at(offset, &bytes), zone.read_at(offset, &mut bytes)] {
-            let out = match error {
-                Err(ZoneAccessError::OutOfBounds { offset, len, zone_len, .. }) => {
-                    Some((offset, len, zone_len))
-                }
-                other => panic!("{other:?}"),
-            };
-            assert_eq!(out, expected);
-        }
-    }
-}
-
-#[test]
-fn what_cannot_be_reserved_is_refused_as_dpdk_refuses_it() {
-    let scene = Scene::new();
-    let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();
-    let zones = primary.memzones();
-    zones.reserve("taken", 1).commit().unwrap();
-    let long = "x".repeat(32);
-    let cases: [(&str, usize, usize, Errno, &str); 10] = [
-        ("", 1, 64, Errno::INVAL, "memory zone \"\" cannot be reserved"),
-        ("a\0b", 1, 64, Errno::INVAL, "memory zone \"a\\x00b\" cannot be reserved"),
-        (&long, 1, 64, Errno::NAMETOOLONG, &format!("memory zone \"{long}\" cannot be reserved")),
-        (
-            "none",
-            0,
-            64,
-            Errno::INVAL,
-            "memory zone \"none\" cannot have 0 bytes; it takes 1 or more",
-        ),
-        (
-            "odd",
-            1,
-            48,
-            Errno::INVAL,
-            "memory zone \"odd\" cannot be aligned to 48; it takes a power of two",
-        ),
-        (
-            "zero",
-            1,
-            0,
-            Errno::INVAL,
-            "memory zone \"zero\" cannot be aligned to 0; it takes a power of two",
-        ),
-        (
-            "taken",
-            1,
-            64,
-            Errno::EXIST,
-            "there is a memory zone \"taken\" already; look it up, or free it first",
-        ),
-        (
-            "large",
-            1 << 20,
-            64,
-            Errno::NOMEM,
-            "there is no room for memory zone \"large\" of 1048576 bytes aligned to 64: there is \
-             for 749504; free zones, or start the primary with more memory (-m)",
-        ),
-        (
-            "far",
-            1,
-            1 << 40,
-            Errno::NOMEM,
-            "there is no room for memory zone \"far\" of 1 bytes aligned to 1099511627776: there \
-             is for 0; free zones, or start the primary with more memory (-m)",
-        ),
-        (
-            "all",
-            usize::MAX,
-            64,
-            Errno::NOMEM,
-            "there is no room for memory zone \"all\" of 18446744073709551615 bytes aligned to 64: \
-             there is for 749504; free zones, or start the primary with more memory (-m)",
-        ),
-    ];
-    for (name, len, align, errno, text) in cases {
-        let error = zones.reserve(name, len).align(align).commit().unwrap_err();
-        assert_eq!((error.errno(), error.to_string().as_str()), (errno.raw_os_error(), text));
-    }
-    let error = zones.lookup(&long).unwrap_err();
-    assert_eq!(error.errno(), Errno::NAMETOOLONG.raw_os_error());
-    let source = ZoneNameError::TooLong { len: 32, max: 31 };
-    assert!(matches!(error, LookupError::Name { source: found, .. } if found == source));
-    assert_eq!(zones.lookup("").unwrap_err().errno(), Errno::INVAL.raw_os_error());
-    assert_eq!(zones.lookup("other").unwrap_err().errno(), Errno::NOENT.raw_os_error());
-    assert_eq!(zones.iter().unwrap().count(), 1, "nothing else was reserved");
-}
-
-#[test]
-fn a_group_has_2560_zones_and_no_more() {
-    let scene = Scene::new();
-    let primary = scene.primary();
-    let zones = primary.memzones();
-    let reserve = |n: usize| zones.reserve(format!("zone {n}"), 1).commit();
-    for n in 0..2560 {
-        reserve(n).unwrap();
-    }
-    let error = reserve(2560).unwrap_err();
-    assert!(matches!(error, ReserveError::TooMany { max: 2560, .. }), "{error:?}");
-    assert_eq!(error.errno(), Errno::NOSPC.raw_os_error());
-    zones.free(zones.lookup("zone 7").unwrap()).unwrap();
-    reserve(2560).unwrap();
-    assert_eq!(zones.iter().unwrap().count(), 2560);
-}
-
-#[test]
 fn freed_space_is_merged_and_used_again() {
     let scene = Scene::new();
     let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();
@@ -248,44 +77,6 @@ fn freed_space_is_merged_and_used_again() {
     zones.free(second).unwrap();
     let all = zones.reserve("all", ROOM).zeroed().commit().unwrap();
     assert_eq!(all.address(), address);
-}
-
-#[test]
-fn a_zone_is_freed_once() {
-    let scene = Scene::new();
-    let primary = scene.primary();
-    let zones = primary.memzones();
-    let zone = zones.reserve("zone", 64).zeroed().commit().unwrap();
-    let stale = zone.clone();
-    zones.free(zone).unwrap();
-    let error = zones.free(stale.clone()).unwrap_err();
-    assert_eq!(error.to_string(), "memory zone \"zone\" was freed already");
-    assert_eq!(error.errno(), Errno::INVAL.raw_os_error());
-
-    // Its memory is the next one's, which the old handle shares, and cannot free.
-    let next = zones.reserve("zone", 64).zeroed().commit().unwrap();
-    assert_eq!(next.address(), stale.address());
-    stale.write_at(0, b"late").unwrap();
-    let error = zones.free(stale).unwrap_err();
-    assert!(matches!(error, FreeError::Freed { .. }), "{error:?}");
-    let mut text = [0; 4];
-    zones.lookup("zone").unwrap().read_at(0, &mut text).unwrap();
-    assert_eq!(&text, b"late");
-}
-
-#[test]
-fn zones_of_another_group_are_not_freed() {
-    let scene = Scene::new();
-    let primary = scene.primary();
-    let other = scene.builder(Role::Primary).file_prefix("other").join().unwrap();
-    let zone = other.memzones().reserve("zone", 64).commit().unwrap();
-    primary.memzones().reserve("zone", 64).commit().unwrap();
-    let error = primary.memzones().free(zone).unwrap_err();
-    let text = "memory zone \"zone\" is none of the group of file prefix \"test\"";
-    assert_eq!((error.to_string().as_str(), error.errno()), (text, Errno::INVAL.raw_os_error()));
-    assert!(other.memzones().lookup("zone").is_ok() && primary.memzones().lookup("zone").is_ok());
-    other.leave();
-    std::fs::remove_dir(scene.base().join("dpdk/other")).unwrap();
 }
 
 #[test]

@@ -2,12 +2,12 @@
 //!
 //! The primary makes it and hands it out; who has it may change its zones. `layout` says what
 //! stands where, `table` which zones there are, `space` where the next one goes, `lock` who may
-//! change the table, `file` what the arena is made of, `ground` where it lies.
+//! change the table, `file` what the arena is made of, `place` where it lies.
 
 mod file;
-mod ground;
 mod layout;
 mod lock;
+mod place;
 mod space;
 mod table;
 
@@ -122,9 +122,9 @@ impl Arena {
         else {
             return Err(MemoryError::NotAnArena { reason: "it is larger than the address space" });
         };
-        let area = ground::map(&backing.file, len, base).map_err(|source| match source.kind() {
+        let area = place::map(&backing.file, len, base).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => {
-                let by = ground::what_lies_at(base, len);
+                let by = place::what_lies_at(base, len);
                 MemoryError::Occupied { address: header.base, len: header.size, by }
             }
             _ => MemoryError::Io { action: "map", source },
@@ -246,10 +246,10 @@ fn settle(file: &File, size: u64, base: Option<u64>) -> Result<(Arc<Area>, u64),
     let mut occupied = None;
     for base in base.map_or_else(usual_addresses, |base| vec![base]) {
         let (Ok(len), Ok(at)) = (usize::try_from(size), usize::try_from(base)) else { continue };
-        match ground::map(file, len, at) {
+        match place::map(file, len, at) {
             Ok(area) => return Ok((area, base)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                occupied = occupied.or_else(|| Some((base, ground::what_lies_at(at, len))));
+                occupied = occupied.or_else(|| Some((base, place::what_lies_at(at, len))));
             }
             Err(source) => return Err(ArenaError::Map { size, source }),
         }

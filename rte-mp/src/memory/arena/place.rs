@@ -16,7 +16,7 @@ use crate::sync::lock;
 use crate::sys::area::Area;
 
 /// The arenas that this process has mapped.
-static GROUNDS: Mutex<Vec<(Identity, Weak<Area>)>> = Mutex::new(Vec::new());
+static PLACES: Mutex<Vec<(Identity, Weak<Area>)>> = Mutex::new(Vec::new());
 
 /// Device and inode: nobody else's for as long as the file is mapped.
 type Identity = (u64, u64);
@@ -32,8 +32,8 @@ pub(super) fn map(file: &File, len: usize, base: usize) -> io::Result<Arc<Area>>
     let metadata = file.metadata()?;
     let identity = (metadata.dev(), metadata.ino());
     for _ in 0..TRIES {
-        let mut grounds = lock(&GROUNDS);
-        let known = grounds.iter().find(|(known, _)| *known == identity);
+        let mut places = lock(&PLACES);
+        let known = places.iter().find(|(known, _)| *known == identity);
         if let Some(area) = known.and_then(|(_, area)| area.upgrade()) {
             let same = (area.address(), area.len()) == (base, len);
             return if same { Ok(area) } else { Err(io::ErrorKind::InvalidData.into()) };
@@ -42,12 +42,12 @@ pub(super) fn map(file: &File, len: usize, base: usize) -> io::Result<Arc<Area>>
         match Area::map(file.as_fd(), len, base) {
             Ok(area) => {
                 let area = Arc::new(area);
-                grounds.retain(|(_, area)| area.strong_count() > 0);
-                grounds.push((identity, Arc::downgrade(&area)));
+                places.retain(|(_, area)| area.strong_count() > 0);
+                places.push((identity, Arc::downgrade(&area)));
                 return Ok(area);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_ending => {
-                drop(grounds);
+                drop(places);
                 thread::yield_now();
             }
             Err(error) => return Err(error),

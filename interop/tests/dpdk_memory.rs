@@ -65,7 +65,8 @@ fn assert_zones_are_shared(flags: &[&str]) {
         let member = room.member();
         let zones = member.memzones();
 
-        let listed: Vec<_> = all(&zones).map(|zone| (zone.name(), zone.len())).collect();
+        let listed: Vec<_> =
+            all(&zones).map(|zone| (zone.name().to_string(), zone.len())).collect();
         let expected = [("MZ_SHARED_INFO", 64), ("small", small.len as usize), ("big", BIG)];
         assert_eq!(listed, expected.map(|(name, len)| (name.to_owned(), len)));
         let addresses: Vec<_> = all(&zones).map(|zone| zone.address()).collect();
@@ -98,7 +99,10 @@ fn assert_counters_are_shared(server: &mut ZoneServer, zones: &Memzones, request
     let expected = Counters { force_quit: 0, request_count: 6, async_request_count: 2 };
     assert_eq!(counters(&info), expected);
     assert_eq!(server.counters(), expected);
-    assert_eq!(info.shared::<SharedInfo>().err(), Some(ZoneAccessError::ReadOnly));
+    let read_only = info.shared::<SharedInfo>().err();
+    assert!(matches!(read_only, Some(ZoneAccessError::ReadOnly { .. })), "{read_only:?}");
+    assert!(matches!(info.write_at(0, &[1]), Err(ZoneAccessError::ReadOnly { .. })));
+    assert!(!info.is_writable());
 
     let writable = zones.open("MZ_SHARED_INFO").writable().lookup().expect("it is there");
     writable.shared::<SharedInfo>().expect("it fits")[0].store(1, Ordering::Relaxed);
@@ -106,7 +110,7 @@ fn assert_counters_are_shared(server: &mut ZoneServer, zones: &Memzones, request
     assert_eq!(server.counters(), quitting);
     assert_eq!(counters(&info), quitting);
     let too_large = writable.shared::<[AtomicU64; 9]>().err();
-    assert!(matches!(too_large, Some(ZoneAccessError::Outside { len: 72, .. })), "{too_large:?}");
+    assert!(matches!(too_large, Some(ZoneAccessError::TooSmall { size: 72, .. })), "{too_large:?}");
 }
 
 fn assert_a_zone_over_pages_is_one(server: &mut ZoneServer, zones: &Memzones) {

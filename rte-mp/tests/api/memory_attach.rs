@@ -160,22 +160,26 @@ fn a_secondary_where_something_else_lies_is_told_what() {
 }
 
 #[test]
-fn a_group_that_dpdk_leads_has_no_zones_yet() {
+fn in_a_dpdk_primarys_memory_nothing_is_reserved() {
     let scene = Scene::with_killed();
     scene.make_dir();
     write_config(&scene, 0x160B_0B63);
     let _lock = Child::with_config_lock(&scene);
     let secondary = scene.secondary();
     let zones = secondary.memzones();
-    let error = zones.iter().map(drop).unwrap_err();
-    assert!(matches!(error, MemoryError::Dpdk { .. }), "{error:?}");
+    let error = zones.reserve("zone", 1).commit().unwrap_err();
+    assert!(
+        matches!(error, ReserveError::Memory { source: MemoryError::Dpdk { .. }, .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.errno(), Errno::NOTSUP.raw_os_error());
+    // This config file has a primary's version, and no tables.
     let errnos = [
-        error.errno(),
+        zones.iter().map(drop).unwrap_err().errno(),
         zones.lookup("zone").unwrap_err().errno(),
-        zones.reserve("zone", 1).commit().unwrap_err().errno(),
         zones.dump(&mut Vec::new()).unwrap_err().errno(),
     ];
-    assert_eq!(errnos, [Errno::NOTSUP.raw_os_error(); 4]);
+    assert_eq!(errnos, [Errno::PROTO.raw_os_error(); 3]);
 }
 
 #[test]

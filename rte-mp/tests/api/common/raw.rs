@@ -63,11 +63,16 @@ impl RawPeer {
 
     /// Waits for a datagram, and gives it with where it came from.
     pub(crate) fn receive(&self) -> (Vec<u8>, Datagram, PathBuf) {
-        let mut bytes = [0; 512];
-        let (len, from) = self.socket.recv_from(&mut bytes).expect("a datagram comes");
-        let bytes = bytes[..len].to_vec();
-        let datagram = Datagram::decode(Layout::of_len(len).unwrap(), &bytes).unwrap();
-        (bytes, datagram, from.as_pathname().unwrap().to_owned())
+        loop {
+            let mut bytes = [0; 512];
+            let (len, from) = self.socket.recv_from(&mut bytes).expect("a datagram comes");
+            let bytes = bytes[..len].to_vec();
+            let datagram = Datagram::decode(Layout::of_len(len).unwrap(), &bytes).unwrap();
+            // A lane that is offered may be left alone.
+            if datagram.name.as_bytes() != b"rte-mp/lane" {
+                return (bytes, datagram, from.as_pathname().unwrap().to_owned());
+            }
+        }
     }
 
     pub(crate) fn send(&self, to: impl AsRef<Path>, layout: Layout, datagram: Datagram) {

@@ -18,7 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             zone.read_at(8, &mut count)?;
             println!("ok request_count={}", u64::from_ne_bytes(count));
         }
-        Err(error) => println!("error errno={} {error}", error.errno()),
+        Err(error) => {
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            println!("error errno={} {reason}", error.errno());
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Memory zones of a real DPDK primary, in each way in which it may keep its memory.
 
+use std::error::Error;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -65,12 +66,17 @@ fn assert_zones_are_shared(flags: &[&str]) {
         let member = room.member();
         let zones = member.memzones();
 
-        let listed: Vec<_> =
-            all(&zones).map(|zone| (zone.name().to_string(), zone.len())).collect();
-        let expected = [("MZ_SHARED_INFO", 64), ("small", small.len as usize), ("big", BIG)];
-        assert_eq!(listed, expected.map(|(name, len)| (name.to_owned(), len)));
-        let addresses: Vec<_> = all(&zones).map(|zone| zone.address()).collect();
-        assert_eq!(addresses[1..], [small.address, big.address]);
+        let listed = |name| all(&zones).find(|zone| *zone.name() == name).expect("it is listed");
+        assert_eq!(all(&zones).count(), 3);
+        assert!(all(&zones).is_sorted_by_key(|zone| zone.address()));
+        assert_eq!(listed("MZ_SHARED_INFO").len(), 64);
+        let of = |zone: MemzoneInfo| (zone.len() as u64, zone.address());
+        assert_eq!(of(listed("small")), (small.len, small.address));
+        assert_eq!(of(listed("big")), (BIG as u64, big.address));
+        let mut text = Vec::new();
+        zones.dump(&mut text).expect("a vector takes everything");
+        let text = String::from_utf8(text).expect("names are escaped");
+        assert!(text.contains(&format!("{:#x}: {BIG} bytes, \"big\"", big.address)), "{text}");
 
         assert_counters_are_shared(&mut server, &zones, || {
             member.request(&message("hello_request", ""), None).expect("it runs");
@@ -375,7 +381,8 @@ fn addresses_that_are_taken_are_not_mapped_over() {
         let first = zones.open("MZ_SHARED_INFO").same_address().lookup().unwrap();
         let error = zones.open("MZ_SHARED_INFO").same_address().lookup().unwrap_err();
         assert_eq!(error.errno(), EEXIST, "{error}");
-        assert!(error.to_string().contains("--base-virtaddr"), "{error}");
+        let reason = error.source().expect("it has a reason").to_string();
+        assert!(reason.contains("--base-virtaddr"), "{reason}");
         assert_eq!(counters(&first), counters(&zones.lookup("MZ_SHARED_INFO").unwrap()));
     });
 }

@@ -138,7 +138,7 @@ pub enum MemoryError {
         prefix: String,
     },
     /// The memory of the DPDK primary that leads the group cannot be read or mapped.
-    #[error("the DPDK primary's memory cannot be used")]
+    #[error(transparent)]
     Hugepages {
         /// Why.
         source: HugepagesError,

@@ -15,14 +15,14 @@ use std::env;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::mem::offset_of;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use rte_mp::{Group, Message, NoReplyError, Replies, RequestError};
+use rte_mp::{Group, Memzone, Message, NoReplyError, Replies, RequestError, ZoneAccessError};
 
-use common::{Counters, Language, QUIT_PERIOD, SHARED_INFO};
+use common::{Language, QUIT_PERIOD, SHARED_INFO, SharedInfo};
 
 const USAGE: &str = "\
 usage: mp_client [EAL flags] [--count N]
@@ -57,16 +57,18 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// Looks for what the server counts. Without it, the client does all the rest.
-fn find_counters(group: &Group, language: Language) -> Option<Counters> {
-    let zone = group.memzones().lookup(SHARED_INFO).map_err(Into::into);
-    match zone.and_then(Counters::new) {
-        Ok(counters) => Some(counters),
-        Err(error) => {
+fn find_counters(group: &Group, language: Language) -> Option<Memzone> {
+    let look = || -> Result<Memzone, Box<dyn Error>> {
+        let zone = group.memzones().lookup(SHARED_INFO)?;
+        Seen::in_zone(&zone)?;
+        Ok(zone)
+    };
+    look()
+        .inspect_err(|error| {
             let none = language.pick("no counters", "没有计数器");
             common::say(&format!("[SHARED] {none}: {}", common::chain(error.as_ref())));
-            None
-        }
-    }
+        })
+        .ok()
 }
 
 /// What the main loop is told.
@@ -79,7 +81,7 @@ struct Client {
     group: Group,
     language: Language,
     /// What the server counts, if it does.
-    counters: Option<Counters>,
+    counters: Option<Memzone>,
     news: Sender<News>,
     /// Async requests that are out.
     awaited: u64,
@@ -130,9 +132,7 @@ impl Client {
 
     /// Prints what the server has counted.
     fn show_counters(&self) {
-        let Some(counters) = &self.counters else { return };
-        let sync = counters.info().request_count.load(Ordering::Relaxed);
-        let asynchronous = counters.info().async_request_count.load(Ordering::Relaxed);
+        let Some(Seen { sync, asynchronous, .. }) = self.see() else { return };
         common::say(&self.language.pick(
             format!("[SHARED] sync requests: {sync}, async requests: {asynchronous}"),
             format!("[SHARED] 同步请求: {sync} 个, 异步请求: {asynchronous} 个"),
@@ -141,8 +141,11 @@ impl Client {
 
     /// Tells whether the server has told everybody to quit.
     fn is_to_quit(&self) -> bool {
-        let quits = |counters: &Counters| counters.info().force_quit.load(Ordering::Relaxed) != 0;
-        self.counters.as_ref().is_some_and(quits)
+        self.see().is_some_and(|seen| seen.force_quit)
+    }
+
+    fn see(&self) -> Option<Seen> {
+        Seen::in_zone(self.counters.as_ref()?).ok()
     }
 
     /// Asks; the reply comes to a callback.
@@ -194,6 +197,29 @@ fn print_reply(kind: &str, language: Language, reply: &Message) {
 fn is_our_leaving(error: &(dyn Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(RequestError::Left { .. }))
         || matches!(error.downcast_ref(), Some(NoReplyError::Abandoned { .. }))
+}
+
+/// What stood in the counters, read from outside: a zone of a DPDK primary can only be read.
+struct Seen {
+    force_quit: bool,
+    sync: u64,
+    asynchronous: u64,
+}
+
+impl Seen {
+    fn in_zone(zone: &Memzone) -> Result<Self, ZoneAccessError> {
+        let mut force_quit = [0; 4];
+        zone.read_at(offset_of!(SharedInfo, force_quit), &mut force_quit)?;
+        let count = |offset| {
+            let mut count = [0; 8];
+            zone.read_at(offset, &mut count).map(|()| u64::from_ne_bytes(count))
+        };
+        Ok(Self {
+            force_quit: force_quit != [0; 4],
+            sync: count(offset_of!(SharedInfo, request_count))?,
+            asynchronous: count(offset_of!(SharedInfo, async_request_count))?,
+        })
+    }
 }
 
 /// When the next request of a kind is due, and which it is.

@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use rte_mp::{Group, ReplyError, Request};
+use rte_mp::{Group, Memzone, ReplyError, Request};
 
-use common::{Counters, Language, QUIT_PERIOD, SHARED_INFO, SharedInfo};
+use common::{Language, QUIT_PERIOD, SHARED_INFO, SharedInfo};
 
 const USAGE: &str = "\
 usage: mp_server [EAL flags]
@@ -99,4 +99,20 @@ fn statistics(language: Language, sync: u64, asynchronous: u64) -> String {
         format!("[Server] handled sync requests: {sync}, async requests: {asynchronous}"),
         format!("[Server] 已处理同步请求: {sync} 个, 异步请求: {asynchronous} 个"),
     )
+}
+
+/// The counters, and the memory that they lie in.
+#[derive(Clone)]
+struct Counters(Memzone);
+
+impl Counters {
+    /// Takes the zone for them, which must be large enough.
+    fn new(zone: Memzone) -> Result<Self, Box<dyn Error>> {
+        zone.shared::<SharedInfo>()?;
+        Ok(Self(zone))
+    }
+
+    fn info(&self) -> &SharedInfo {
+        self.0.shared().expect("it was looked at when the zone was found")
+    }
 }

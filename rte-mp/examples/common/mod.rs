@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
-use rte_mp::{Group, Memzone, StartError};
+use rte_mp::{Group, StartError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -36,22 +36,6 @@ rte_mp::shared_struct! {
         pub(crate) request_count: AtomicU64,
         /// Async requests that were handled.
         pub(crate) async_request_count: AtomicU64,
-    }
-}
-
-/// The counters, and the memory that they lie in.
-#[derive(Clone)]
-pub(crate) struct Counters(Memzone);
-
-impl Counters {
-    /// Takes the zone for them, which must be large enough.
-    pub(crate) fn new(zone: Memzone) -> Result<Self, Box<dyn Error>> {
-        zone.shared::<SharedInfo>()?;
-        Ok(Self(zone))
-    }
-
-    pub(crate) fn info(&self) -> &SharedInfo {
-        self.0.shared().expect("it was looked at when the zone was found")
     }
 }
 

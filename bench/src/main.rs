@@ -25,7 +25,7 @@ rte-mp-bench [--quick] [--json] [--check] [--only NAME]... [--dpdk PROGRAM]
   --only NAME      measure only this; may be repeated
   --dpdk PROGRAM   the compiled interop/c/dpdk_bench.c, to compare with DPDK
 
-names: sync, cold, one-core, dpdk-primary, oneway, broadcast, death, join, idle, calls
+names: sync, cold, one-core, dpdk-primary, oneway, broadcast, death, join, idle, calls, memory
 ";
 
 /// What the command line asks for.

@@ -95,6 +95,15 @@ impl Unit {
         }
     }
 
+    /// Writes a number for programs.
+    fn number(self, value: f64) -> String {
+        match self {
+            Self::Nanoseconds => format!("{value:.0}"),
+            Self::Ratio | Self::Count => format!("{value:.3}"),
+        }
+    }
+
+    /// Writes a number for people.
     fn show(self, value: f64) -> String {
         match self {
             Self::Ratio => format!("{value:.2} x"),
@@ -163,6 +172,15 @@ impl Report {
         }
     }
 
+    /// Shows a number of which nothing was promised.
+    pub(crate) fn figure(&self, bench: &str, placement: &str, what: &str, value: f64, unit: Unit) {
+        if self.json {
+            println!("{}", figure_json(bench, placement, what, value, unit));
+        } else {
+            println!("  {what:<50} {:>9}", unit.show(value));
+        }
+    }
+
     fn show_json(&self, bench: &str, placement: &str, series: &[Series], targets: &[Target]) {
         for one in series {
             println!(
@@ -181,10 +199,7 @@ impl Report {
             );
         }
         for target in targets {
-            let number = |value: f64| match target.unit {
-                Unit::Nanoseconds => format!("{value:.0}"),
-                Unit::Ratio | Unit::Count => format!("{value:.3}"),
-            };
+            let number = |value: f64| target.unit.number(value);
             let bound = match target.bound {
                 Bound::AtLeast => "at least",
                 Bound::AtMost => "at most",
@@ -249,6 +264,17 @@ fn show_table(bench: &str, placement: &str, series: &[Series], targets: &[Target
     }
 }
 
+fn figure_json(bench: &str, placement: &str, what: &str, value: f64, unit: Unit) -> String {
+    object(&[
+        ("kind", text("figure")),
+        ("bench", text(bench)),
+        ("placement", text(placement)),
+        ("what", text(what)),
+        ("unit", text(unit.name())),
+        ("value", unit.number(value)),
+    ])
+}
+
 /// Writes a number of nanoseconds for people.
 fn duration(ns: f64) -> String {
     match ns {
@@ -299,6 +325,16 @@ mod tests {
         };
         assert!(target(Bound::AtLeast, 2.0).is_met() && !target(Bound::AtLeast, 1.9).is_met());
         assert!(target(Bound::AtMost, 2.0).is_met() && !target(Bound::AtMost, 2.1).is_met());
+    }
+
+    #[test]
+    fn a_figure_has_no_limit() {
+        let line = figure_json("reserve", "pinned", "DPDK over rte-mp", 0.25, Unit::Ratio);
+        let expected = concat!(
+            r#"{"kind":"figure","bench":"reserve","placement":"pinned","#,
+            r#""what":"DPDK over rte-mp","unit":"ratio","value":0.250}"#
+        );
+        assert_eq!(line, expected);
     }
 
     #[test]

@@ -8,14 +8,17 @@
  *   bench_echo    request: the answer is the param that came
  *   bench_count   message: counted, nothing else
  *   bench_total   request: the answer is the count so far, u64, native byte order
+ * It reserves ZONES zones of ZONE_LEN bytes, `bench_zone_00` and so on.
  *
  * The secondary's lines, with a param of PARAM_LEN bytes in all that it sends:
  *   sync N      N sync requests, back to back
  *   cold N      N sync requests, each after 10 ms of rest
  *   oneway N    N messages, until the primary says that all have come
+ *   lookup N    N batches of BATCH lookups among the primary's zones, each by its name
+ *   reserve N   N zones of ZONE_LEN bytes, each reserved and freed
  *
- * It answers `ns` and the nanoseconds of each round trip, after some that are not measured, or
- * of the whole of `oneway`. What does not work ends it with `failed WHAT errno=N`.
+ * It answers `ns` and the nanoseconds of each round trip, batch or zone, after some that are not
+ * measured, or of the whole of `oneway`. What does not work ends it with `failed WHAT errno=N`.
  *
  * Pinning is the caller's: EAL would pin its main thread only.
  */
@@ -28,13 +31,19 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_memzone.h>
 
 #define PARAM_LEN 32
 #define WARM_UP 100
 #define REST_NS 10000000
+#define ZONES 100
+#define ZONE_LEN 4096
+#define BATCH 1000
 
 /* Touched by the IPC thread only. */
 static uint64_t counted;
+
+static char zone_names[ZONES][RTE_MEMZONE_NAMESIZE];
 
 static int on_echo(const struct rte_mp_msg *msg, const void *peer)
 {
@@ -107,16 +116,16 @@ static bool ask(struct rte_mp_msg *msg, void *param, size_t len)
 	return answered || fail("answer");
 }
 
-static bool measure_requests(unsigned long count, bool cold)
+/* Does the same `count` times, each after a rest if it is to be cold. */
+static bool measure(unsigned long count, bool cold, bool (*run)(void *), void *arg)
 {
 	const struct timespec rest = { .tv_nsec = REST_NS };
-	struct rte_mp_msg msg = message("bench_echo");
 	uint64_t *times = calloc(count, sizeof(*times));
 
 	if (times == NULL)
 		return fail("memory");
 	for (unsigned long i = 0; i < WARM_UP && i < count; i++) {
-		if (!ask(&msg, NULL, 0))
+		if (!run(arg))
 			return false;
 	}
 	for (unsigned long i = 0; i < count; i++) {
@@ -125,7 +134,7 @@ static bool measure_requests(unsigned long count, bool cold)
 		if (cold)
 			nanosleep(&rest, NULL);
 		start = now_ns();
-		if (!ask(&msg, NULL, 0))
+		if (!run(arg))
 			return false;
 		times[i] = now_ns() - start;
 	}
@@ -135,6 +144,32 @@ static bool measure_requests(unsigned long count, bool cold)
 	printf("\n");
 	free(times);
 	return true;
+}
+
+static bool ask_echo(void *msg)
+{
+	return ask(msg, NULL, 0);
+}
+
+static bool look_up_batch(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < BATCH; i++) {
+		if (rte_memzone_lookup(zone_names[i % ZONES]) == NULL)
+			return fail("lookup");
+	}
+	return true;
+}
+
+static bool reserve_and_free(void *arg)
+{
+	const struct rte_memzone *zone =
+		rte_memzone_reserve("bench_fresh", ZONE_LEN, SOCKET_ID_ANY, 0);
+
+	(void)arg;
+	if (zone == NULL)
+		return fail("reserve");
+	return rte_memzone_free(zone) == 0 || fail("free");
 }
 
 static bool measure_messages(unsigned long count)
@@ -158,8 +193,25 @@ static bool measure_messages(unsigned long count)
 	return true;
 }
 
+static void name_zones(void)
+{
+	for (int i = 0; i < ZONES; i++)
+		snprintf(zone_names[i], sizeof(zone_names[i]), "bench_zone_%02d", i);
+}
+
+static bool reserve_zones(void)
+{
+	for (int i = 0; i < ZONES; i++) {
+		if (rte_memzone_reserve(zone_names[i], ZONE_LEN, SOCKET_ID_ANY, 0) == NULL)
+			return fail("reserve");
+	}
+	return true;
+}
+
 static bool serve(void)
 {
+	if (!reserve_zones())
+		return false;
 	if (rte_mp_action_register("bench_echo", on_echo) != 0 ||
 	    rte_mp_action_register("bench_count", on_count) != 0 ||
 	    rte_mp_action_register("bench_total", on_total) != 0)
@@ -172,6 +224,7 @@ static bool serve(void)
 
 static bool obey(void)
 {
+	struct rte_mp_msg echo = message("bench_echo");
 	char verb[16];
 	unsigned long count;
 	bool going = true;
@@ -179,11 +232,15 @@ static bool obey(void)
 	puts("ready");
 	while (going && scanf("%15s %lu", verb, &count) == 2) {
 		if (strcmp(verb, "sync") == 0)
-			going = measure_requests(count, false);
+			going = measure(count, false, ask_echo, &echo);
 		else if (strcmp(verb, "cold") == 0)
-			going = measure_requests(count, true);
+			going = measure(count, true, ask_echo, &echo);
 		else if (strcmp(verb, "oneway") == 0)
 			going = measure_messages(count);
+		else if (strcmp(verb, "lookup") == 0)
+			going = measure(count, false, look_up_batch, NULL);
+		else if (strcmp(verb, "reserve") == 0)
+			going = measure(count, false, reserve_and_free, NULL);
 		else
 			going = fail("verb");
 	}
@@ -203,6 +260,7 @@ int main(int argc, char **argv)
 	}
 	argc -= consumed;
 	argv += consumed;
+	name_zones();
 	if (argc == 2 && strcmp(argv[1], "serve") == 0)
 		done = serve();
 	else if (argc == 2 && strcmp(argv[1], "ask") == 0)

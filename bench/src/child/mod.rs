@@ -3,10 +3,11 @@
 //! A child says `ready`, then obeys its standard input line by line, and ends with it:
 //!
 //! - `sync COUNT`, `cold COUNT`: round trips, back to back or each after a rest;
-//! - `oneway COUNT`: messages, until the other side says that all have come.
+//! - `oneway COUNT`: messages, until the other side says that all have come;
+//! - `lookup COUNT`, `reserve COUNT`: memory zones, as `zones` says.
 //!
-//! It answers `ns`, and the nanoseconds of each round trip or of the whole. The C program
-//! `dpdk_bench` obeys the same lines.
+//! It answers `ns`, and the nanoseconds of each round trip, batch or zone, or of the whole. The C
+//! program `dpdk_bench` obeys the same lines.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -15,10 +16,11 @@ use std::time::{Duration, Instant};
 
 pub(crate) mod bare;
 pub(crate) mod native;
+pub(crate) mod zones;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Requests that are not measured, before those that are; not more than those.
+/// Requests, or the like, that are not measured, before those that are; not more than those.
 const WARM_UP: usize = 100;
 const REST: Duration = Duration::from_millis(10);
 
@@ -68,15 +70,24 @@ fn obey(mut run: impl FnMut(&str, usize) -> Result<Vec<u64>>) -> Result<()> {
 fn time_round_trips(
     verb: &str,
     count: usize,
-    mut round_trip: impl FnMut() -> Result<()>,
+    round_trip: impl FnMut() -> Result<()>,
 ) -> Result<Vec<u64>> {
     let rest = match verb {
         "cold" => Some(REST),
         "sync" => None,
         _ => return Err(format!("no such verb: {verb}").into()),
     };
+    time_each(count, rest, round_trip)
+}
+
+/// Measures `run`, `count` times, each after a rest if there is to be one.
+fn time_each(
+    count: usize,
+    rest: Option<Duration>,
+    mut run: impl FnMut() -> Result<()>,
+) -> Result<Vec<u64>> {
     for _ in 0..WARM_UP.min(count) {
-        round_trip()?;
+        run()?;
     }
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
@@ -84,7 +95,7 @@ fn time_round_trips(
             thread::sleep(rest);
         }
         let start = Instant::now();
-        round_trip()?;
+        run()?;
         times.push(nanoseconds(start.elapsed()));
     }
     Ok(times)

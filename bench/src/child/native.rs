@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rte_mp::{Group, Message, Request};
 
-use super::{PARAM, Result, nanoseconds, obey, ready_until_the_end, time_round_trips};
+use super::{PARAM, Result, nanoseconds, obey, ready_until_the_end, time_round_trips, zones};
 
 /// Answers with the parameter that came.
 pub(crate) const ECHO: &str = "bench_echo";
@@ -43,11 +43,12 @@ fn group(prefix: &str, role: rte_mp::Role) -> Result<Group> {
     Ok(Group::builder().file_prefix(prefix).role(role).join()?)
 }
 
-/// A primary that echoes and counts.
+/// A primary that echoes, counts, and has reserved zones.
 pub(super) fn serve(prefix: &str) -> Result<()> {
     let group = group(prefix, rte_mp::Role::Primary)?;
     let counted = Arc::new(AtomicU64::new(0));
     let total = Arc::clone(&counted);
+    zones::reserve_all(&group.memzones())?;
     group.register(ECHO, echo)?;
     group.register(COUNT, move |_| {
         counted.fetch_add(1, Ordering::Relaxed);
@@ -58,12 +59,13 @@ pub(super) fn serve(prefix: &str) -> Result<()> {
     ready_until_the_end()
 }
 
-/// A secondary that asks the primary, of either kind.
+/// A secondary that asks the primary, of either kind, and uses its zones.
 pub(super) fn ask(prefix: &str) -> Result<()> {
     let group = group(prefix, rte_mp::Role::Secondary)?;
     let echo = Message::new(ECHO)?.with_param(&PARAM)?;
     obey(|verb, count| match verb {
         "oneway" => Ok(vec![send_many(&group, count)?]),
+        "lookup" | "open" | "reserve" | "touch" => zones::time(&group.memzones(), verb, count),
         _ => time_round_trips(verb, count, || {
             group.request(&echo, None)?.into_reply()?;
             Ok(())

@@ -11,10 +11,11 @@ mod calls;
 mod death;
 mod idle;
 mod join;
+mod memory;
 mod requests;
 
 /// What `--only` takes.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "sync",
     "cold",
     "one-core",
@@ -25,6 +26,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "join",
     "idle",
     "calls",
+    "memory",
 ];
 
 /// Measures what `options` ask for; tells whether all targets were met.
@@ -50,6 +52,9 @@ pub(crate) fn all(options: &Options) -> Result<bool> {
     }
     if wanted("calls") {
         calls::measure(&mut stage, &mut report)?;
+    }
+    if wanted("memory") {
+        memory::measure(&mut stage, &mut report, rounds)?;
     }
     drop(stage);
     Ok(report.finish())

@@ -21,7 +21,7 @@ const NATIVE_TO_DPDK: &str = "rte-mp to a DPDK primary";
 /// The least that a primary costs that sleeps between requests, as DPDK's does: one wake-up.
 const BARE_TO_SLEEPER: &str = "bare, a sleeping server";
 
-const NO_DPDK: &str = "no DPDK to compare with";
+pub(super) const NO_DPDK: &str = "no DPDK to compare with";
 
 /// Everybody who takes part.
 struct Cast {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rte_mp::{Group, Message, Request};
+use rte_mp::{Group, LookupError, Message, Request};
 
 use super::{PARAM, Result, nanoseconds, obey, ready_until_the_end, time_round_trips, zones};
 
@@ -22,6 +22,9 @@ const TOTAL: &str = "bench_total";
 
 /// How long the slow handler takes.
 pub(crate) const HANDLER_TIME: Duration = Duration::from_millis(10);
+
+/// How much memory there is for whoever joins: 1 GiB.
+const MEMORY_SIZE: u64 = 1 << 30;
 
 /// What to be in the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,12 +130,24 @@ pub(super) fn stay_silent(prefix: &str, role: Role) -> Result<()> {
     ready_until_the_end()
 }
 
-/// Joins, says how long it took, and leaves at the end of the input.
+/// Joins, says how long it took, and leaves at the end of the input: `took` the joining alone,
+/// `attach` with the first use of the memory.
 pub(super) fn join(prefix: &str, role: Role) -> Result<()> {
     let start = Instant::now();
-    let group = group(prefix, role.0)?;
+    let builder = Group::builder().file_prefix(prefix).role(role.0);
+    let group = builder.memory_size(MEMORY_SIZE).join()?;
     let took = nanoseconds(start.elapsed());
-    obey(|_, _| Ok(vec![took]))?;
+    obey(|verb, _| match verb {
+        "took" => Ok(vec![took]),
+        "attach" => {
+            let start = Instant::now();
+            match group.memzones().lookup("bench_none") {
+                Err(LookupError::NotFound { .. }) => Ok(vec![took + nanoseconds(start.elapsed())]),
+                other => Err(format!("nobody has reserved this zone: {other:?}").into()),
+            }
+        }
+        _ => Err(format!("no such verb: {verb}").into()),
+    })?;
     group.leave();
     Ok(())
 }

@@ -11,6 +11,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use crate::args::{EalArgs, Information, Pages, SharedConfig};
 use crate::error::{JoinError, StartError};
 use crate::group::Group;
+use crate::memory::Memory;
 use crate::memory::arena::Wish as ArenaWish;
 use crate::runtime::{Runtime, Wish};
 use crate::shared::Settings;
@@ -197,18 +198,24 @@ impl GroupBuilder {
         if self.drive == Drive::Tokio && tokio::runtime::Handle::try_current().is_err() {
             return Err(JoinError::NoTokioRuntime);
         }
-        let runtime = Runtime::join(&Wish {
-            prefix: self.prefix,
+        let mut memory = Memory::default();
+        let mut make_memory = |id| {
+            memory = Memory::of_primary(&self.memory, id)
+                .map_err(|source| JoinError::Memory { prefix: self.prefix.clone(), source })?;
+            Ok(())
+        };
+        let wish = Wish {
+            prefix: self.prefix.clone(),
             base: self.base,
             role: self.role,
             assumed_layout: self.assumed_layout,
             ready_timeout: self.ready_timeout,
             lock_timeout: self.lock_timeout,
-        })?;
+        };
+        let runtime = Runtime::join(&wish, &mut make_memory)?;
         let settings =
             Settings { busy_poll, send_timeout: self.send_timeout, trusted: self.trusted };
-        let Self { memory, drive, workers, ignored_flags, .. } = self;
-        Group::start(runtime, settings, &memory, drive, workers, ignored_flags)
+        Group::start(runtime, settings, memory, self.drive, self.workers, self.ignored_flags)
     }
 
     /// Takes over what an EAL command line says, pins the calling thread to the main lcore, and

@@ -21,7 +21,6 @@ use crate::error::{
 };
 use crate::follow::{Events, Follower};
 use crate::future::ReplyFuture;
-use crate::memory::arena::Wish as ArenaWish;
 use crate::memory::{Memory, Memzones};
 use crate::message::Message;
 use crate::replies::Replies;
@@ -122,16 +121,12 @@ impl Group {
     pub(crate) fn start(
         runtime: Runtime,
         settings: Settings,
-        memory: &ArenaWish,
+        memory: Memory,
         drive: Drive,
         workers: usize,
         ignored_flags: Vec<String>,
     ) -> Result<Self, JoinError> {
         let directory = runtime.directory.path.clone();
-        let memory = Memory::begin(&runtime, memory).map_err(|source| JoinError::Memory {
-            prefix: runtime.directory.prefix.clone(),
-            source,
-        })?;
         let start = || {
             let shared = Arc::new(Shared::new(runtime, settings, memory)?);
             shared.memory.serve(&shared.actions);

@@ -63,10 +63,10 @@ pub enum ArenaError {
     /// There are too few huge pages (`ENOMEM`).
     #[error(
         "the memory takes {needed} huge pages of {} kB, and {} free; \
-         ask for less (-m), or reserve more: \
-         echo {needed} > /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
+         ask for less (-m), or add {} to /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
         .page / 1024,
         .free.map_or("fewer are".to_owned(), |free| format!("{free} are")),
+        needed - .free.unwrap_or(0).min(*needed),
         .page / 1024
     )]
     HugePages {
@@ -164,7 +164,7 @@ pub enum MemoryError {
     /// Something else lies where every member of the group has the memory (`EADDRNOTAVAIL`).
     #[error(
         "{} lies where the group has its memory, {len} bytes at {address:#x}; \
-         start the primary with another --base-virtaddr",
+         start the primary with another --base-virtaddr, or drop the zones of an earlier primary",
         .by.as_deref().unwrap_or("something")
     )]
     Occupied {
@@ -178,7 +178,8 @@ pub enum MemoryError {
     /// Another primary took the place of the one whose memory this member has (`ESTALE`). Zones that
     /// are held stay usable.
     #[error(
-        "another primary leads file prefix {prefix:?}, with memory of its own; leave and join again"
+        "another primary leads file prefix {prefix:?}, with memory of its own; \
+         drop the zones of the one before, leave and join again"
     )]
     OtherPrimary {
         /// The prefix.

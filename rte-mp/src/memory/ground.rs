@@ -17,7 +17,6 @@ use super::attach;
 use super::hugepages::Hugepages;
 use crate::action::Actions;
 use crate::error::{ArenaError, HugepagesError, MemoryError};
-use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::sync::lock;
 
@@ -75,12 +74,10 @@ pub(crate) struct Attached {
 }
 
 impl Memory {
-    /// Makes a primary's arena; a secondary has no memory yet.
-    pub(crate) fn begin(runtime: &Runtime, wish: &Wish) -> Result<Self, ArenaError> {
+    /// Makes a primary's arena; a secondary has no memory at first.
+    pub(crate) fn of_primary(wish: &Wish, id: u64) -> Result<Self, ArenaError> {
         let memory = Self::default();
-        if runtime.role == Role::Primary {
-            memory.keep_arena(Arena::create(wish, runtime.arena_id)?);
-        }
+        memory.keep_arena(Arena::create(wish, id)?);
         Ok(memory)
     }
 

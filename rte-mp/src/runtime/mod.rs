@@ -73,9 +73,11 @@ pub(crate) struct Runtime {
     /// When the primary was found to take our layout.
     checked: Mutex<Option<Instant>>,
     pub(crate) lock_timeout: Duration,
-    /// A primary's number for the memory that it makes; 0 in a secondary.
-    pub(crate) arena_id: u64,
 }
+
+/// What a primary has made that it is to have when it is found, told by a number of its own. Called
+/// once no other primary is in the way, before any file is changed.
+pub(crate) type Prepare<'a> = &'a mut dyn FnMut(u64) -> Result<(), JoinError>;
 
 /// Why nothing may be sent to the primary's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,23 +101,27 @@ impl Runtime {
     /// Joins the group that `wish` describes, or makes it.
     ///
     /// Blocks for at most the two timeouts of `wish`.
-    pub(crate) fn join(wish: &Wish) -> Result<Self, JoinError> {
+    pub(crate) fn join(wish: &Wish, prepare: Prepare<'_>) -> Result<Self, JoinError> {
         let directory = Directory::find(&wish.prefix, wish.base.as_deref())?;
         match wish.role {
-            Role::Primary => Self::lead(directory, wish),
+            Role::Primary => Self::lead(directory, wish, prepare),
             Role::Secondary => Self::follow(directory, wish),
-            Role::Auto => Self::lead_or_follow(&directory, wish),
+            Role::Auto => Self::lead_or_follow(&directory, wish, prepare),
         }
     }
 
     /// Becomes a secondary where a primary holds its lock, and the primary where none does. Of two
     /// that start at once one becomes the primary; the other one sees its lock and follows. If the
     /// primary leaves meanwhile, it begins anew.
-    fn lead_or_follow(directory: &Directory, wish: &Wish) -> Result<Self, JoinError> {
+    fn lead_or_follow(
+        directory: &Directory,
+        wish: &Wish,
+        prepare: Prepare<'_>,
+    ) -> Result<Self, JoinError> {
         let deadline = deadline_after(Instant::now(), wish.ready_timeout);
         let mut pause = FIRST_PAUSE;
         loop {
-            match Self::lead(directory.clone(), wish) {
+            match Self::lead(directory.clone(), wish, prepare) {
                 Err(JoinError::PrimaryRunning { .. }) => {}
                 result => return result,
             }
@@ -126,7 +132,7 @@ impl Runtime {
         }
     }
 
-    fn lead(directory: Directory, wish: &Wish) -> Result<Self, JoinError> {
+    fn lead(directory: Directory, wish: &Wish, prepare: Prepare<'_>) -> Result<Self, JoinError> {
         directory.create()?;
         let name = directory.socket_name(path::PRIMARY_SOCKET)?;
         // Asked first without the directory's lock, which a primary may hold for long.
@@ -134,12 +140,10 @@ impl Runtime {
         let _locked = directory.lock_exclusive(wish.lock_timeout)?;
         let config = ConfigFile::lock_as_primary(&directory)?;
         let arena_id = random().map_err(JoinError::io("name the memory of", &directory.path))? | 1;
-        let inbox = Self::take_over(&directory, &config, &name, arena_id)
+        let inbox = Self::take_over(&directory, &config, &name, arena_id, prepare)
             .inspect_err(|_| config.remove_if_not_ready())?;
         let speech = (Flavor::Native, NATIVE_LAYOUT);
-        let mut runtime = Self::new(directory, wish, Role::Primary, speech, config, inbox);
-        runtime.arena_id = arena_id;
-        Ok(runtime)
+        Ok(Self::new(directory, wish, Role::Primary, speech, config, inbox))
     }
 
     /// Takes the place of a primary that ended: checks that nothing of its group is left that would
@@ -149,6 +153,7 @@ impl Runtime {
         config: &ConfigFile,
         name: &PeerName,
         arena_id: u64,
+        prepare: Prepare<'_>,
     ) -> Result<Inbox, JoinError> {
         let at_the_socket = JoinError::io("look for a primary at", name.as_path());
         // A DPDK primary that asked whether it is alive has lost its lock, but not its socket.
@@ -164,6 +169,7 @@ impl Runtime {
             let error = io::ErrorKind::AlreadyExists.into();
             return Err(JoinError::io("replace what is no socket at", name.as_path())(error));
         }
+        prepare(arena_id)?;
         config.begin_native(arena_id)?;
         let inbox = Inbox::bind(name)?;
         config.finish_native()?;
@@ -230,7 +236,6 @@ impl Runtime {
             inbox,
             directory,
             lock_timeout: wish.lock_timeout,
-            arena_id: 0,
         }
     }
 

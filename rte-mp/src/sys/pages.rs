@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
 /// What may be done to memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,12 @@ impl Reservation {
         // SAFETY: with `FIXED_NOREPLACE` the kernel refuses rather than replace what lies there.
         let start = unsafe { mmap(wanted, len, access, flags, file, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
-        Self { start, len }.only_at(address)
+        let mapped = Self { start, len }.only_at(address)?;
+        // A core dump would take every page that nobody has touched.
+        // SAFETY: the range is ours, and the advice changes nothing in it.
+        let advised = unsafe { madvise(start.as_ptr().cast(), len, Advice::LinuxDontDump) };
+        debug_assert!(advised.is_ok(), "{advised:?}");
+        Ok(mapped)
     }
 
     /// Reserves `len` bytes at `address`.
@@ -192,6 +197,19 @@ mod tests {
             Reservation::at(start + PAGE, PAGE).unwrap().start.as_ptr().addr(),
             start + PAGE
         );
+    }
+
+    #[test]
+    fn a_core_dump_touches_no_page() {
+        const AT: usize = 0x5_0000_0000;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(PAGE as u64).unwrap();
+        let range = Reservation::of_file(file.as_fd(), PAGE, AT).unwrap();
+        let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+        let ours = maps.split_once(&format!("{AT:x}-")).unwrap().1;
+        let flags = ours.lines().find(|line| line.starts_with("VmFlags:")).unwrap();
+        assert!(flags.split(' ').any(|flag| flag == "dd"), "{flags}");
+        drop(range);
     }
 
     #[test]

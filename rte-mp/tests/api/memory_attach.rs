@@ -150,7 +150,7 @@ fn a_secondary_where_something_else_lies_is_told_what() {
     assert_eq!(
         error.to_string(),
         "/memfd:rte-mp lies where the group has its memory, 1073741824 bytes at 0x100000000; \
-         start the primary with another --base-virtaddr"
+         start the primary with another --base-virtaddr, or drop the zones of an earlier primary"
     );
     other.leave();
     secondary.memzones().iter().unwrap();

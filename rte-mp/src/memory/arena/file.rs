@@ -13,7 +13,7 @@ use rustix::fs::{
     FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fchmod, fcntl_add_seals,
     fcntl_get_seals, fstatfs, memfd_create, open,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::layout::{Header, NotAnArena};
 use crate::error::ArenaError;
@@ -42,6 +42,11 @@ impl Backing {
         }
     }
 
+    /// Gives how many bytes of huge pages are free, if it is made of them.
+    pub(super) fn free(&self) -> Option<u64> {
+        if self.is_huge() { Some(free_pages(self.page)? * self.page) } else { None }
+    }
+
     pub(super) fn is_huge(&self) -> bool {
         self.page > PAGE
     }
@@ -53,7 +58,8 @@ impl Backing {
             return fcntl_add_seals(&self.file, SEALS)
                 .map_err(|errno| ArenaError::io("seal the arena")(errno.into()));
         };
-        match fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+        let all = || fallocate(&self.file, FallocateFlags::empty(), 0, len);
+        match retry_on_intr(all) {
             Ok(()) => Ok(()),
             Err(Errno::NOSPC | Errno::NOMEM) => Err(ArenaError::HugePages {
                 path: path.to_owned(),
@@ -126,9 +132,11 @@ pub(super) fn check(file: File) -> Result<(Backing, Header), Unfit> {
     if !metadata.is_file() {
         return Err(not("it is no file"));
     }
-    let page = match fcntl_get_seals(&file) {
-        Ok(seals) if seals.contains(SEALS) => PAGE,
-        Ok(_) | Err(_) => huge_page(&file)?.ok_or(not("it is not sealed"))?,
+    // A memfd of huge pages has seals too.
+    let page = match (huge_page(&file)?, fcntl_get_seals(&file)) {
+        (Some(page), _) => page,
+        (None, Ok(seals)) if seals.contains(SEALS) => PAGE,
+        (None, _) => return Err(not("it is not sealed")),
     };
     let mut header = [0; Header::LEN];
     match read_exact_at(&file, &mut header) {

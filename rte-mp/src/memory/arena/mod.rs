@@ -91,7 +91,9 @@ impl Arena {
     pub(crate) fn create(wish: &Wish, id: u64) -> Result<Self, ArenaError> {
         let huge_dir = wish.huge_dir.as_deref();
         let backing = Backing::create(huge_dir)?;
-        let wanted = wish.size.unwrap_or(Self::DEFAULT_SIZE);
+        // Huge pages are taken at once: no more than there are, unless that was asked for.
+        let usual = backing.free().map_or(Self::DEFAULT_SIZE, |free| free.min(Self::DEFAULT_SIZE));
+        let wanted = wish.size.unwrap_or(usual.max(backing.page));
         let size = wanted
             .checked_next_multiple_of(backing.page)
             .filter(|size| (MIN_SIZE..MAX_ADDRESS).contains(size))

@@ -231,7 +231,11 @@ impl Hugepages {
     /// Passes on what was read of the primary, if that still runs: what is in the files of one that
     /// has ended may be anything, and an error of theirs may be its end.
     fn believe<T>(&self, read: Result<T, HugepagesError>) -> Result<T, HugepagesError> {
-        if self.primary.is_alive(&self.config) {
+        // The lock alone does not say that it is still the same primary: in another pid namespace
+        // its holder has no name. The next one has files of its own.
+        let config = self.directory.join(path::CONFIG);
+        let in_place = tables::is_in_place(&self.config, &config) && self.zones.is_in_place();
+        if in_place && self.primary.is_alive(&self.config) {
             read
         } else {
             Err(HugepagesError::Gone { directory: self.directory.clone() })

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::sys::gaps::{Holder, lock_holder};
@@ -40,7 +41,8 @@ impl Primary {
             Some(process) => {
                 let now = Timespec { tv_sec: 0, tv_nsec: 0 };
                 let mut fds = [PollFd::new(process, PollFlags::IN)];
-                matches!(poll(&mut fds, Some(&now)), Ok(0))
+                // A signal says nothing.
+                matches!(retry_on_intr(|| poll(&mut fds, Some(&now))), Ok(0))
             }
             None => matches!(lock_holder(config), Ok(Some(holder)) if holder == self.holder),
         }

@@ -7,11 +7,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rte_mp_proto::memory::Pages;
-use rustix::fs::{major, minor};
+use rustix::fs::{OFlags, major, minor};
 use rustix::io::Errno;
 
 use super::backing::Place;
@@ -176,7 +176,9 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn open(path: &Path, access: Access) -> io::Result<File> {
-    File::options().read(true).write(access == Access::Writable).open(path)
+    // Nothing that would block, whatever the descriptor has become.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    File::options().read(true).write(access == Access::Writable).custom_flags(flags).open(path)
 }
 
 /// Says what the process does not give us.

@@ -1,9 +1,9 @@
 //! The primary's tables, read out of their files.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rte_mp_proto::memory::{Fbarray, Mask, Memseg, MemzoneEntry, Pages, TableError};
@@ -20,6 +20,15 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
+/// Tells whether the open file is the one that stands at `path`.
+pub(super) fn is_in_place(file: &File, path: &Path) -> bool {
+    let number = |data: Metadata| (data.dev(), data.ino());
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(there)) => number(open) == number(there),
+        _ => false,
+    }
 }
 
 /// Reads a part of a file, which must have all of it.
@@ -73,6 +82,11 @@ pub(super) struct ZoneTable(Table);
 impl ZoneTable {
     pub(super) fn open(directory: &Path, array: Fbarray) -> Result<Self, HugepagesError> {
         Table::open(directory, array).map(Self)
+    }
+
+    /// Tells whether the primary's table is still this one.
+    pub(super) fn is_in_place(&self) -> bool {
+        is_in_place(&self.0.file, &self.0.path)
     }
 
     /// Reads all zones that are whole, once.

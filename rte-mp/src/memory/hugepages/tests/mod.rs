@@ -152,6 +152,32 @@ fn a_file_that_cannot_be_a_page_is_not_mapped() {
 }
 
 #[test]
+fn the_files_of_the_next_primary_are_not_those_that_were_opened() {
+    // Whose lock it is does not show, as in another pid namespace.
+    with_primary(V22_11, Backing::Numbered, |primary| {
+        for file in ["config", "fbarray_memzone"] {
+            let hugepages = open(primary).unwrap();
+            let zone = hugepages.lookup(&name("big")).unwrap();
+            let (place, copy) = (primary.file(file), primary.file("copy"));
+            fs::copy(&place, &copy).unwrap();
+            fs::rename(&place, primary.file("before")).unwrap();
+            fs::rename(&copy, &place).unwrap();
+            let errors = [
+                hugepages.zones().map(drop).unwrap_err(),
+                hugepages.lookup(&name("big")).map(drop).unwrap_err(),
+                hugepages.map(&zone, Access::ReadOnly, Placement::Anywhere).map(drop).unwrap_err(),
+            ];
+            for error in errors {
+                assert!(matches!(error, HugepagesError::Gone { .. }), "{file}: {error}");
+            }
+            drop(hugepages);
+            fs::rename(primary.file("before"), &place).unwrap();
+            assert!(map(primary, "big").is_ok(), "{file}");
+        }
+    });
+}
+
+#[test]
 fn a_primary_that_dies_or_changes_between_two_reads_is_not_believed() {
     with_primary(V22_11, Backing::Numbered, |primary| {
         let hugepages = open(primary).unwrap();

@@ -156,8 +156,9 @@ impl WayBack {
 
 impl Drop for WayBack {
     fn drop(&mut self) {
-        if !self.answered {
-            slots::leave(&self.end.lane, self.slot);
+        if !self.answered && slots::leave(&self.end.lane, self.slot) == Notice::Ring {
+            // He then waits at the return address.
+            self.end.bell.ring();
         }
     }
 }

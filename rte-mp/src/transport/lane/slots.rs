@@ -149,8 +149,11 @@ pub(super) fn answer(lane: &[AtomicU64], index: u8, bytes: &[u8]) -> Notice {
     }
 }
 
-/// Does nothing more to a slot.
-pub(super) fn leave(lane: &[AtomicU64], index: u8) {
+/// Does nothing more to a slot. Tells whether the asker sleeps there, and has to be rung.
+pub(super) fn leave(lane: &[AtomicU64], index: u8) -> Notice {
     // Release: pairs with the Acquire of `is_done`, so that the slot's words are written before.
-    slot(lane, index)[0].store(LEFT, Ordering::Release);
+    match slot(lane, index)[0].swap(LEFT, Ordering::Release) {
+        ASLEEP => Notice::Ring,
+        _ => Notice::None,
+    }
 }

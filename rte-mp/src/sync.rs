@@ -8,12 +8,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-/// The atomics of what is checked by loom.
+/// The atomics and locks of what is checked by loom.
 pub(crate) mod atomic {
+    #[cfg(loom)]
+    pub(crate) use loom::sync::Mutex;
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
     #[cfg(not(loom))]
+    pub(crate) use std::sync::Mutex;
+    #[cfg(not(loom))]
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+    #[cfg(not(loom))]
+    pub(crate) use super::lock;
+
+    /// Locks; under loom a panic ends everything.
+    #[cfg(loom)]
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> loom::sync::MutexGuard<'_, T> {
+        mutex.lock().expect("nobody panicked")
+    }
 }
 
 /// Locks, also after a panic: what our locks protect is never left half changed.

@@ -53,10 +53,11 @@ struct Suite {
     run: fn(&Options) -> Result<(), Shortfall>,
 }
 
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 6] = [
     Suite { name: "code", what: "unit and integration tests", run: code },
     Suite { name: "docs", what: "the examples in the documentation", run: docs },
     Suite { name: "threads", what: "the library under ThreadSanitizer", run: threads },
+    Suite { name: "loom", what: "lanes in every order of events", run: loom },
     Suite { name: "fuzz", what: "each fuzz target for a minute", run: fuzz },
     Suite { name: "dpdk", what: "against real DPDK processes", run: dpdk },
 ];
@@ -140,6 +141,13 @@ fn docs(_: &Options) -> Result<(), Shortfall> {
 fn threads(_: &Options) -> Result<(), Shortfall> {
     let sanitizer = Sanitizer::prepare().map_err(Shortfall::LeftOut)?;
     Ok(run_tests(&["--package", "rte-mp"], |cargo| sanitizer.apply(cargo))?)
+}
+
+/// With a target directory of its own: the flag is for everything that is built.
+fn loom(_: &Options) -> Result<(), Shortfall> {
+    let mut tests = cargo(["test", "--release", "--package", "rte-mp", "--lib", "lane"]);
+    tests.args(["--target-dir", "target/loom"]).env("RUSTFLAGS", "--cfg loom");
+    Ok(command::run(&mut tests)?)
 }
 
 fn fuzz(options: &Options) -> Result<(), Shortfall> {

@@ -8,5 +8,6 @@ pub(crate) mod mapping;
 pub(crate) mod pages;
 #[cfg(feature = "tokio")]
 pub(crate) mod ready;
+#[cfg_attr(loom, path = "region_model.rs")]
 pub(crate) mod region;
 pub(crate) mod shared;

@@ -58,10 +58,21 @@ pub(crate) struct WayBack {
 impl Inlet {
     /// Takes the lane of process `process`, who made both descriptors. From now on it is used.
     pub(crate) fn open(memory: BorrowedFd<'_>, bell: OwnedFd, process: u32) -> io::Result<Self> {
-        let end = Served { lane: Region::of_peer(memory, WORDS)?, bell: Bell::of_peer(bell)? };
+        Ok(Self::over(Region::of_peer(memory, WORDS)?, Bell::of_peer(bell)?, process))
+    }
+
+    /// Puts one end on memory that is mapped.
+    pub(super) fn over(lane: Region, bell: Bell, process: u32) -> Self {
         let consumer = Consumer::default();
-        consumer.fall_asleep(&end.lane);
-        Ok(Self { end: Arc::new(end), consumer, process, awake_until: 0, looks: 0, last: None })
+        consumer.fall_asleep(&lane);
+        let end = Arc::new(Served { lane, bell });
+        Self { end, consumer, process, awake_until: 0, looks: 0, last: None }
+    }
+
+    /// Blocks until the asker rings, or is gone, as the event loop does with all it waits for.
+    #[cfg(all(loom, test))]
+    pub(super) fn wait(&self) -> End {
+        self.end.bell.wait()
     }
 
     /// Takes the next datagram out. Return addresses lie in `directory`.

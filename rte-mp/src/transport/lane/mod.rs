@@ -20,8 +20,11 @@
 //! The memory is hostile: each word is read once and then checked, and where to go on is known to
 //! each side from its own memory alone.
 
+#[cfg_attr(loom, path = "bell_model.rs")]
 mod bell;
 mod inlet;
+#[cfg(all(loom, test))]
+mod models;
 mod outlet;
 mod ring;
 mod slots;
@@ -33,24 +36,25 @@ pub(crate) use slots::Answer;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// How many datagrams a lane holds that the server has not taken.
-pub(crate) const RING_SLOTS: usize = 64;
+/// How many datagrams a lane holds that the server has not taken. As all sizes here, it is small
+/// where loom tries out every order of events.
+pub(crate) const RING_SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
 /// How many requests may be under way through a lane.
-const ANSWER_SLOTS: usize = 16;
+const ANSWER_SLOTS: usize = if cfg!(loom) { 2 } else { 16 };
 
 /// Where things stand, in words. What different sides write lies on different cache lines.
 const SERVER: usize = 0;
 const LOOKS: usize = 16;
 const EMPTIED: usize = 17;
 const RING: usize = 32;
-const SLOT: usize = 48;
+const SLOT: usize = if cfg!(loom) { 4 } else { 48 };
 const ANSWERS: usize = RING + RING_SLOTS * SLOT;
 /// How many words a lane has: eight pages.
-pub(crate) const WORDS: usize = 4096;
+pub(crate) const WORDS: usize = if cfg!(loom) { 48 } else { 4096 };
 const _: () = assert!(ANSWERS + ANSWER_SLOTS * SLOT <= WORDS, "everything has its place");
 
 /// Room for a datagram.
-pub(crate) const MAX_LEN: usize = rte_mp_proto::Layout::MAX_LEN;
+pub(crate) const MAX_LEN: usize = if cfg!(loom) { 16 } else { rte_mp_proto::Layout::MAX_LEN };
 const DATA_WORDS: usize = MAX_LEN.div_ceil(8);
 
 /// Copies `bytes` into shared words.

@@ -2,15 +2,14 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::bell::{Bell, End, PATIENCE};
 use super::ring::{self, AnswerTo, Full, Producer, Receipt, Server};
 use super::slots::{self, Answer, Slots};
 use super::{EMPTIED, LOOKS, WORDS};
-use crate::sync::atomic::{Ordering, fence};
-use crate::sync::lock;
+use crate::sync::atomic::{Mutex, Ordering, fence, lock};
 use crate::sys::region::Region;
 use crate::time::monotonic;
 
@@ -86,8 +85,12 @@ impl Outlet {
     pub(crate) fn create() -> io::Result<(Self, [OwnedFd; 2])> {
         let (lane, memory) = Region::create("rte-mp lane", WORDS)?;
         let (bell, other_end) = Bell::pair()?;
-        let outlet = Self { lane, bell, waiting: Mutex::default(), desk: Mutex::default() };
-        Ok((outlet, [memory, other_end]))
+        Ok((Self::over(lane, bell), [memory, other_end]))
+    }
+
+    /// Puts one end on memory that is mapped.
+    pub(super) fn over(lane: Region, bell: Bell) -> Self {
+        Self { lane, bell, waiting: Mutex::default(), desk: Mutex::default() }
     }
 
     /// Tells whether the server is gone, or does not take the lane.

@@ -35,7 +35,11 @@ impl Driver {
             let received = slot.received(fds.len());
             requests.extend(admit(&self.shared, received, slot.credentials, fds, None));
         }
-        self.drain_lanes();
+        // All of it, though the workers may have enough to do by now: as with this batch itself.
+        for index in 0..self.inlets.len() {
+            self.drain_lane(index, |_| false);
+        }
+        self.inlets.give_up_ended();
         for request in requests {
             self.call(request);
         }
@@ -46,7 +50,7 @@ impl Driver {
     pub(super) fn drain_lanes(&mut self) -> bool {
         let mut active = false;
         for index in 0..self.inlets.len() {
-            active |= self.drain_lane(index);
+            active |= self.drain_lane(index, Self::update_pause);
         }
         if active {
             self.inlets.give_up_ended();
@@ -54,9 +58,10 @@ impl Driver {
         active
     }
 
-    fn drain_lane(&mut self, index: usize) -> bool {
+    /// Takes what one lane holds, as long as nothing tells to pause.
+    fn drain_lane(&mut self, index: usize, pause: impl Fn(&mut Self) -> bool) -> bool {
         for count in 0..LANE_BATCH {
-            if self.update_pause() {
+            if pause(self) {
                 return count > 0;
             }
             let directory = &self.shared.runtime.directory.path;
@@ -126,7 +131,7 @@ impl Driver {
             let _ = epoll::delete(&self.shared.epoll, bell);
             self.inlets.end(id);
         }
-        self.drain_lane(index);
+        self.drain_lane(index, Self::update_pause);
         self.inlets.give_up_ended();
     }
 

@@ -17,6 +17,7 @@ mod idle;
 mod joining;
 mod joining_files;
 mod joining_foreign;
+mod lanes;
 mod late_replies;
 mod layouts;
 mod leaving;

@@ -132,6 +132,8 @@ struct State {
     // Opened first: leaving the group waits for the handler that is behind it.
     gates: HashMap<String, Sender<()>>,
     group: Option<Group>,
+    /// How long the group polls, if it is not the default.
+    window: Option<Duration>,
     locked: Option<File>,
     held: Arc<Mutex<Vec<Request>>>,
 }
@@ -173,6 +175,9 @@ impl State {
                 self.group().memzones().dump(&mut text).unwrap();
                 report(String::from_utf8(text).unwrap().lines().next().unwrap());
             }
+            ("window", [micros]) => {
+                self.window = Some(Duration::from_micros(micros.parse().unwrap()));
+            }
             ("leave", []) => {
                 self.group = None;
                 report("left");
@@ -191,6 +196,17 @@ impl State {
                 let reply = self.group().to(&peer).request(&message, Some(super::LONG));
                 let words: Vec<_> = reply.unwrap().iter().map(|r| word(&r.outcome)).collect();
                 report(&format!("replies {}", words.join(" ")));
+            }
+            ("burst", [action, count]) => {
+                let count: u32 = count.parse().unwrap();
+                let send = |number: &u32| {
+                    self.group().send(&message_with(action, &number.to_ne_bytes())).is_ok()
+                };
+                report(&format!("sent {}", (0..count).take_while(send).count()));
+            }
+            ("flood", []) => {
+                let group = self.group().clone();
+                thread::spawn(move || flood(&group));
             }
             ("answer", [param]) => {
                 let request = self.held.lock().unwrap().remove(0);
@@ -264,7 +280,10 @@ impl State {
             "auto" => Role::Auto,
             other => panic!("{other} is no role"),
         };
-        let builder = Group::builder().runtime_base(base).file_prefix(PREFIX).role(role);
+        let mut builder = Group::builder().runtime_base(base).file_prefix(PREFIX).role(role);
+        if let Some(window) = self.window {
+            builder = builder.busy_poll(window);
+        }
         match how(builder).join() {
             Ok(group) => {
                 self.register(&group);
@@ -331,6 +350,13 @@ fn zone_or_error<E: std::fmt::Display>(zone: Result<Memzone, E>) -> String {
         }
         Err(error) => format!("failed {error}"),
     }
+}
+
+/// Asks the primary and sends to it, until there is no group or no primary any more.
+fn flood(group: &Group) {
+    while group.request(&message_with("echo", b"flood"), Some(super::LONG)).is_ok()
+        && group.send(&message_with("nothing", b"flood")).is_ok()
+    {}
 }
 
 fn outcomes(group: &Group, message: &Message) -> String {

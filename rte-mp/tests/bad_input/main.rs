@@ -12,6 +12,7 @@ mod changes;
 mod child;
 mod dying;
 mod full;
+mod lanes;
 mod leaving;
 mod noise;
 mod places;

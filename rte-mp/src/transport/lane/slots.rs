@@ -24,7 +24,10 @@ fn slot(lane: &[AtomicU64], index: u8) -> &[AtomicU64] {
 
 /// What has become of a request that was put into a lane.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would cost more than the copy")]
+#[cfg_attr(
+    not(loom),
+    expect(clippy::large_enum_variant, reason = "a box would cost more than the copy")
+)]
 pub(crate) enum Answer {
     /// Nothing yet.
     Awaited,

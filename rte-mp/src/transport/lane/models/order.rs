@@ -18,11 +18,11 @@ impl Socket {
     }
 
     fn send(&self, number: u8) {
-        self.0.lock().unwrap().push_back(number);
+        self.0.lock().expect("nobody panicked").push_back(number);
     }
 
     fn receive(&self) -> Vec<u8> {
-        self.0.lock().unwrap().drain(..).collect()
+        self.0.lock().expect("nobody panicked").drain(..).collect()
     }
 }
 
@@ -105,7 +105,7 @@ fn serve(
         serve(&mut server);
         server
     });
-    move || serving.join().unwrap().finish()
+    move || serving.join().expect("nobody panicked").finish()
 }
 
 #[test]

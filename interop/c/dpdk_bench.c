@@ -11,7 +11,7 @@
  * It reserves ZONES zones of ZONE_LEN bytes, `bench_zone_00` and so on.
  *
  * The secondary's lines, with a param of PARAM_LEN bytes in all that it sends:
- *   sync N      N sync requests, back to back
+ *   steady N    N sync requests, back to back, after 50 ms of others
  *   cold N      N sync requests, each after 10 ms of rest
  *   oneway N    N messages, until the primary says that all have come
  *   lookup N    N batches of BATCH lookups among the primary's zones, each by its name
@@ -36,6 +36,7 @@
 #define PARAM_LEN 32
 #define WARM_UP 100
 #define REST_NS 10000000
+#define SETTLING_NS 50000000
 #define ZONES 100
 #define ZONE_LEN 4096
 #define BATCH 1000
@@ -114,6 +115,18 @@ static bool ask(struct rte_mp_msg *msg, void *param, size_t len)
 		memcpy(param, reply.msgs[0].param, len);
 	free(reply.msgs);
 	return answered || fail("answer");
+}
+
+/* Does the same until the scheduler has found a core for each end. */
+static bool settle(bool (*run)(void *), void *arg)
+{
+	uint64_t start = now_ns();
+
+	while (now_ns() - start < SETTLING_NS) {
+		if (!run(arg))
+			return false;
+	}
+	return true;
 }
 
 /* Does the same `count` times, each after a rest if it is to be cold. */
@@ -231,8 +244,8 @@ static bool obey(void)
 
 	puts("ready");
 	while (going && scanf("%15s %lu", verb, &count) == 2) {
-		if (strcmp(verb, "sync") == 0)
-			going = measure(count, false, ask_echo, &echo);
+		if (strcmp(verb, "steady") == 0)
+			going = settle(ask_echo, &echo) && measure(count, false, ask_echo, &echo);
 		else if (strcmp(verb, "cold") == 0)
 			going = measure(count, true, ask_echo, &echo);
 		else if (strcmp(verb, "oneway") == 0)

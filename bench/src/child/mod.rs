@@ -23,6 +23,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Requests, or the like, that are not measured, before those that are; not more than those.
 const WARM_UP: usize = 100;
 const REST: Duration = Duration::from_millis(10);
+/// How long the scheduler has to find a core for each end, where a steady state is measured. It
+/// moves what has just run only at one of its next ticks.
+const SETTLING: Duration = Duration::from_millis(50);
 
 /// What every request and message carries as its parameter.
 const PARAM: [u8; 32] = [b'x'; 32];
@@ -70,11 +73,18 @@ fn obey(mut run: impl FnMut(&str, usize) -> Result<Vec<u64>>) -> Result<()> {
 fn time_round_trips(
     verb: &str,
     count: usize,
-    round_trip: impl FnMut() -> Result<()>,
+    mut round_trip: impl FnMut() -> Result<()>,
 ) -> Result<Vec<u64>> {
     let rest = match verb {
         "cold" => Some(REST),
         "sync" => None,
+        "steady" => {
+            let start = Instant::now();
+            while start.elapsed() < SETTLING {
+                round_trip()?;
+            }
+            None
+        }
         _ => return Err(format!("no such verb: {verb}").into()),
     };
     time_each(count, rest, round_trip)

@@ -78,7 +78,7 @@ impl Cast {
             &mut self.bare_blocking,
         ];
         contenders.extend(&mut self.dpdk);
-        let series = alternate(&mut contenders, placement, rounds, "sync", WARM)?;
+        let series = alternate(&mut contenders, placement, rounds, "steady", WARM)?;
         let [native, polling, native_blocking, blocking, dpdk @ ..] = &series[..] else {
             unreachable!("four contenders give four series");
         };
@@ -111,7 +111,7 @@ impl Cast {
             return Ok(());
         };
         let mut contenders = [native, dpdk, &mut self.bare_to_sleeper];
-        let series = alternate(&mut contenders, placement, rounds, "sync", WARM)?;
+        let series = alternate(&mut contenders, placement, rounds, "steady", WARM)?;
         let limit = if placement == Placement::Pinned { 4.0 } else { 7.0 };
         let target =
             ratio("DPDK's client over rte-mp", series[1].over(&series[0]), Bound::AtLeast, limit);
@@ -134,7 +134,7 @@ impl Cast {
 
     fn one_core(&mut self, report: &mut Report, rounds: usize) -> Result<()> {
         let mut contenders = [&mut self.native, &mut self.native_blocking];
-        let series = alternate(&mut contenders, Placement::OneCore, rounds, "sync", WARM)?;
+        let series = alternate(&mut contenders, Placement::OneCore, rounds, "steady", WARM)?;
         let target =
             ratio("rte-mp over rte-mp busy_poll 0", series[0].over(&series[1]), Bound::AtMost, 1.0);
         report.show("sync request", Placement::OneCore.name(), &series, &[target]);

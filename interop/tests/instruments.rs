@@ -75,7 +75,7 @@ fn the_dpdk_pair_for_benchmarks_measures_what_it_says() {
         assert_eq!(server.line(PATIENCE).as_deref(), Some("ready"));
         let mut client = room.dpdk_bench("secondary", "ask");
         assert_eq!(client.line(PATIENCE).as_deref(), Some("ready"));
-        let cases = [("sync 5", 5), ("cold 5", 5), ("oneway 1000", 1)];
+        let cases = [("steady 5", 5), ("cold 5", 5), ("oneway 1000", 1)];
         for (what, count) in cases {
             client.write(what);
             let line = client.line(PATIENCE).unwrap();

@@ -150,13 +150,18 @@ impl Hugepages {
         access: Access,
         placement: Placement,
     ) -> Result<Area, HugepagesError> {
+        let mut last = HugepagesError::Changing;
         for _ in 0..ATTEMPTS {
-            if let Some(mapping) = self.believe(self.try_map(zone, access, placement))? {
-                return Ok(mapping);
+            match self.believe(self.try_map(zone, access, placement)) {
+                Ok(Some(mapping)) => return Ok(mapping),
+                Ok(None) => {}
+                // A zone that is freed and reserved again has no pages in between.
+                Err(error @ HugepagesError::NotMapped { .. }) => last = error,
+                Err(error) => return Err(error),
             }
             std::thread::yield_now();
         }
-        Err(HugepagesError::Changing)
+        Err(last)
     }
 
     /// Gives nothing if a file of a page was replaced while it was being mapped.

@@ -116,8 +116,8 @@ impl Driver {
         if let Err(error) = self.inlets.accept(&mut offer, id).and_then(watch) {
             let peer = offer.peer();
             tracing::debug!(target: "rte_mp::wire", %peer, %error, "refused a lane");
+            // Given up with the next that end: the lanes may just be gone through.
             self.inlets.end(id);
-            self.inlets.give_up_ended();
         }
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod area;
 pub(crate) mod gaps;
 pub(crate) mod mapping;
+pub(crate) mod memfd;
 pub(crate) mod pages;
 #[cfg(feature = "tokio")]
 pub(crate) mod ready;

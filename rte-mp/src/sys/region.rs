@@ -9,16 +9,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use rustix::fs::{
-    MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create,
-};
+use rustix::fs::{fstat, ftruncate};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use super::memfd;
 use crate::sync::atomic::AtomicU64;
-
-/// What nobody can undo: the size stays as it is.
-const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
 const WORD: usize = size_of::<u64>();
 
@@ -37,15 +33,9 @@ unsafe impl Sync for Region {}
 impl Region {
     /// Makes `count` words, all zero, and the descriptor by which another process maps them.
     pub(crate) fn create(name: &str, count: usize) -> io::Result<(Self, OwnedFd)> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        // Where `vm.memfd_noexec` says so, memory must be declared as no program; a kernel before 6.3
-        // does not know that.
-        let memory = match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
-            Err(Errno::INVAL) => memfd_create(name, flags),
-            memory => memory,
-        }?;
+        let memory = memfd::create(name)?;
         ftruncate(&memory, (count * WORD) as u64)?;
-        fcntl_add_seals(&memory, SEALS)?;
+        memfd::seal(&memory)?;
         Ok((Self::map(memory.as_fd(), count)?, memory))
     }
 
@@ -55,7 +45,7 @@ impl Region {
     /// `EINVAL` if the memory is not of that size, or can change it; else the kernel's.
     pub(crate) fn of_peer(memory: BorrowedFd<'_>, count: usize) -> io::Result<Self> {
         let len = fstat(memory)?.st_size;
-        if !fcntl_get_seals(memory)?.contains(SEALS) || usize::try_from(len) != Ok(count * WORD) {
+        if !memfd::is_sealed(memory)? || usize::try_from(len) != Ok(count * WORD) {
             return Err(Errno::INVAL.into());
         }
         Self::map(memory, count)
@@ -92,6 +82,8 @@ impl Drop for Region {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::Ordering;
+
+    use rustix::fs::{MemfdFlags, memfd_create};
 
     use super::*;
 

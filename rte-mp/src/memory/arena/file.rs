@@ -9,16 +9,12 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use rustix::fs::{
-    FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fchmod, fcntl_add_seals,
-    fcntl_get_seals, fstatfs, memfd_create, open,
-};
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fchmod, fstatfs, open};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::layout::{Header, NotAnArena};
 use crate::error::ArenaError;
-
-const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+use crate::sys::memfd;
 
 /// What `statfs` calls a hugetlbfs.
 const HUGETLBFS: u64 = 0x9584_58f6;
@@ -55,7 +51,7 @@ impl Backing {
     pub(super) fn set_len(&self, len: u64, huge_dir: Option<&Path>) -> Result<(), ArenaError> {
         self.file.set_len(len).map_err(ArenaError::io("size the arena"))?;
         let Some(path) = huge_dir else {
-            return fcntl_add_seals(&self.file, SEALS)
+            return memfd::seal(&self.file)
                 .map_err(|errno| ArenaError::io("seal the arena")(errno.into()));
         };
         let all = || fallocate(&self.file, FallocateFlags::empty(), 0, len);
@@ -79,13 +75,7 @@ impl Backing {
 }
 
 fn create_memfd() -> io::Result<Backing> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Kernels before 6.3 do not know that a memfd may be no program.
-    let file = match memfd_create("rte-mp", flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => memfd_create("rte-mp", flags),
-        file => file,
-    }?;
-    Ok(Backing { file: file.into(), page: PAGE })
+    Ok(Backing { file: memfd::create("rte-mp")?.into(), page: PAGE })
 }
 
 fn create_huge(path: &Path) -> Result<Backing, ArenaError> {
@@ -133,13 +123,13 @@ pub(super) fn check(file: File) -> Result<(Backing, Header), Unfit> {
         return Err(not("it is no file"));
     }
     // A memfd of huge pages has seals too.
-    let page = match (huge_page(&file)?, fcntl_get_seals(&file)) {
+    let page = match (huge_page(&file)?, memfd::is_sealed(&file)) {
         (Some(page), _) => page,
-        (None, Ok(seals)) if seals.contains(SEALS) => PAGE,
-        (None, _) => return Err(not("it is not sealed")),
+        (None, Ok(true)) => PAGE,
+        (None, Ok(false) | Err(_)) => return Err(not("it is not sealed")),
     };
     let mut header = [0; Header::LEN];
-    match read_exact_at(&file, &mut header) {
+    match file.read_exact_at(&mut header, 0) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(not("it is empty")),
         result => result?,
     }
@@ -156,12 +146,10 @@ fn huge_page(file: &File) -> io::Result<Option<u64>> {
     Ok((system.f_type as u64 == HUGETLBFS).then_some(system.f_bsize as u64))
 }
 
-fn read_exact_at(file: &File, bytes: &mut [u8]) -> io::Result<()> {
-    file.read_exact_at(bytes, 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{SealFlags, fcntl_add_seals};
+
     use super::super::layout::MIN_SIZE;
     use super::*;
 

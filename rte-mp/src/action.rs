@@ -63,16 +63,18 @@ pub(crate) struct Actions {
 }
 
 impl Actions {
-    pub(crate) fn register<F, R>(&self, name: &str, handler: F) -> Result<(), RegisterError>
+    pub(crate) fn register<F, R>(&self, name: &[u8], handler: F) -> Result<(), RegisterError>
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
         R: HandlerResult,
     {
-        let action = ActionName::new(name)
-            .map_err(|source| RegisterError::Name { name: name.to_owned(), source })?;
+        let action = ActionName::new(name).map_err(|source| RegisterError::Name {
+            name: String::from_utf8_lossy(name).into_owned(),
+            source,
+        })?;
         if action.is_reserved() {
             let prefix = ActionName::RESERVED_PREFIX;
-            return Err(RegisterError::Reserved { name: name.to_owned(), prefix });
+            return Err(RegisterError::Reserved { name: action.to_string(), prefix });
         }
         self.add(action, handler)
     }
@@ -99,7 +101,7 @@ impl Actions {
         Ok(())
     }
 
-    pub(crate) fn unregister(&self, name: &str) -> bool {
+    pub(crate) fn unregister(&self, name: &[u8]) -> bool {
         let Some(name) = ActionName::new(name).ok().filter(|name| !name.is_reserved()) else {
             return false;
         };

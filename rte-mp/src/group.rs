@@ -153,20 +153,20 @@ impl Group {
     ///
     /// DPDK 25.11: `rte_mp_action_register`. Differs from DPDK: a request without handler is
     /// answered by an ignore instead of not at all.
-    pub fn register<F, R>(&self, name: &str, handler: F) -> Result<(), RegisterError>
+    pub fn register<F, R>(&self, name: impl AsRef<[u8]>, handler: F) -> Result<(), RegisterError>
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
         R: HandlerResult,
     {
-        self.shared().actions.register(name, handler)
+        self.shared().actions.register(name.as_ref(), handler)
     }
 
     /// Forgets the handler of `name`, and says whether there was one. A call that runs already goes
     /// on.
     ///
     /// DPDK 25.11: `rte_mp_action_unregister`.
-    pub fn unregister(&self, name: &str) -> bool {
-        self.shared().actions.unregister(name)
+    pub fn unregister(&self, name: impl AsRef<[u8]>) -> bool {
+        self.shared().actions.unregister(name.as_ref())
     }
 
     /// Sends a one-way message: a secondary's goes to the primary, the primary's to all

@@ -35,7 +35,7 @@ impl Message {
     ///
     /// # Errors
     /// [`MessageError::Name`].
-    pub fn new(name: &str) -> Result<Self, MessageError> {
+    pub fn new(name: impl AsRef<[u8]>) -> Result<Self, MessageError> {
         Ok(Self::from_parts(ActionName::new(name)?, Param::EMPTY, Vec::new()))
     }
 

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use rte_mp_proto::{Datagram, DropReason, Encoded, Kind, Layout, PeerName};
 use rustix::io::Errno;
 
+use crate::error::{MessageError, ReplyError};
+use crate::message::Message;
 use crate::shared::Shared;
 use crate::sync::lock;
 use crate::time::deadline_after;
@@ -46,6 +48,31 @@ struct Answer {
     encoded: Encoded,
     fds: Vec<OwnedFd>,
     deadline: Instant,
+}
+
+/// Sends a reply to a path, whatever was asked from there.
+pub(crate) fn reply_to(
+    shared: &Shared,
+    peer: &PeerName,
+    mut message: Message,
+) -> Result<(), ReplyError> {
+    let action = message.name().to_string();
+    let unreachable = |action, source| ReplyError::Unreachable { peer: *peer, action, source };
+    if shared.left.is_set() {
+        return Err(unreachable(action, Errno::SHUTDOWN.into()));
+    }
+    if peer.as_path().parent() != Some(&shared.runtime.directory.path) {
+        return Err(unreachable(action, Errno::INVAL.into()));
+    }
+    let layout = shared.layout();
+    if message.fds().len() > layout.fd_max() {
+        let source = MessageError::TooManyFds { max: layout.fd_max() };
+        return Err(ReplyError::Message { action, source });
+    }
+    let datagram = message.datagram(Kind::Reply);
+    shared
+        .answer(peer, layout, datagram, message.take_fds())
+        .map_err(|source| unreachable(action, source))
 }
 
 impl Shared {

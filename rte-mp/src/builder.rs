@@ -227,6 +227,19 @@ impl GroupBuilder {
         if let SharedConfig::Off { flag } = args.shared_config {
             return Err(JoinError::NothingShared { flag: flag.to_owned() }.into());
         }
+        // First joined, so that the driver is not bound to the main lcore.
+        let group = Self::from(&args).join()?;
+        if let Some(cpus) = args.main_cpus() {
+            pin(cpus)?;
+        }
+        Ok((group, args.rest))
+    }
+}
+
+/// Takes over the part to play, the file prefix and the memory of an EAL command line. Who joins by
+/// it pins threads himself, and sees to the rest: [`SharedConfig::Off`] and [`Information`].
+impl From<&EalArgs> for GroupBuilder {
+    fn from(args: &EalArgs) -> Self {
         let mut builder = Self { role: args.role, ..Self::default() };
         if let Some(prefix) = &args.file_prefix {
             builder.prefix.clone_from(prefix);
@@ -236,14 +249,8 @@ impl GroupBuilder {
         if let Pages::HugeDir(directory) = &args.pages {
             builder.memory.huge_dir = Some(directory.clone());
         }
-        let main_cpus = args.main_cpus().map(<[u32]>::to_vec);
-        builder.ignored_flags = args.ignored;
-        // First joined, so that the driver is not bound to the main lcore.
-        let group = builder.join()?;
-        if let Some(cpus) = main_cpus {
-            pin(&cpus)?;
-        }
-        Ok((group, args.rest))
+        builder.ignored_flags.clone_from(&args.ignored);
+        builder
     }
 }
 

@@ -12,12 +12,14 @@ use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role};
 use rustix::io::Errno;
 
 use crate::action::{HandlerResult, Request};
+use crate::answers;
 use crate::args::EalArgs;
 use crate::builder::{Drive, GroupBuilder};
 use crate::driver::Command;
 use crate::engine::Engine;
 use crate::error::{
-    DisableError, JoinError, MembersError, RegisterError, RequestError, SendError, StartError,
+    DisableError, JoinError, MembersError, RegisterError, ReplyError, RequestError, SendError,
+    StartError,
 };
 use crate::follow::{Events, Follower};
 use crate::future::ReplyFuture;
@@ -234,6 +236,22 @@ impl Group {
     /// Talks to one member, whoever it is; DPDK has no such thing, but its members answer.
     pub fn to(&self, peer: &PeerName) -> To<'_> {
         To { group: self, target: Target::Peer(*peer) }
+    }
+
+    /// Sends a reply to whoever waits for one at `peer`: what [`Request::peer`] said. It is for those
+    /// who have given the [`Request`] away, as C programs do; [`Request::reply_with`] is the better way,
+    /// since it cannot answer another request of the same name.
+    ///
+    /// Does not block: while the peer's queue is full, the answer waits with the driver.
+    ///
+    /// # Errors
+    /// - [`ReplyError::Message`]: the peer takes fewer descriptors.
+    /// - [`ReplyError::Unreachable`]: nobody is there (`ECONNREFUSED`, `ENOENT`), or it is a path
+    ///   outside of the group's directory (`EINVAL`).
+    ///
+    /// DPDK 25.11: `rte_mp_reply`.
+    pub fn reply_to(&self, peer: &PeerName, message: Message) -> Result<(), ReplyError> {
+        answers::reply_to(self.shared(), peer, message)
     }
 
     /// Gives the memory zones that the members share.

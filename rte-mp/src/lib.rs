@@ -60,6 +60,7 @@ pub use rte_mp_proto::{
     ActionName, Event, Flavor, Kind, Layout, Member, NameError, PeerName, PeerNameError, Role,
     Version, VersionError,
 };
+pub use runtime::primary_is_alive;
 pub use stats::{ByKind, ByOutcome, ByReason, Stats};
 pub use to::To;
 

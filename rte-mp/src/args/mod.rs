@@ -48,6 +48,9 @@ pub struct EalArgs {
     pub memory_mib: Option<u64>,
     /// What pages memory should be made of (`--huge-dir`, `--no-huge`).
     pub pages: Pages,
+    /// What to log (`--log-level`), each as given: `8`, `lib.eal:debug`. The library logs nothing by
+    /// levels of DPDK's, so that these are among the [`ignored`](Self::ignored), too.
+    pub log_levels: Vec<OsString>,
     /// What to print beside, or instead of, starting (`-v`, `-h`).
     pub information: Information,
     /// The flags that have no meaning here, as written, each with its value: `--no-pci`, `-n 4`.
@@ -127,6 +130,20 @@ impl EalArgs {
         Some(&main.cpus)
     }
 
+    /// Gives the [`lcores`](Self::lcores) as DPDK has them: if no flag is about cores, each CPU below
+    /// 128 that the calling thread may use is one. The main lcore is
+    /// [`main_lcore`](Self::main_lcore), or else the first of them.
+    ///
+    /// DPDK 22.11: `eal_common_options.c`, `eal_adjust_config`.
+    pub fn lcores_or_allowed(&self) -> Vec<Lcore> {
+        if !self.lcores.is_empty() {
+            return self.lcores.clone();
+        }
+        let machine = Machine::detect();
+        // No CPU is refused that this thread may use.
+        Cores::allowed(&machine, false).lcores(("-l", ""), None, &machine).unwrap_or_default()
+    }
+
     fn parse_on(
         args: &mut dyn Iterator<Item = OsString>,
         machine: &Machine,
@@ -141,6 +158,7 @@ impl EalArgs {
             base_virtaddr: None,
             memory_mib: None,
             pages: Pages::Default,
+            log_levels: Vec::new(),
             information: Information::None,
             ignored: Vec::new(),
             rest: words.rest,
@@ -191,6 +209,10 @@ impl EalArgs {
             Meaning::Remap => {
                 let base = if flag.value.is_some() { flag.parse(cores::parse_base)? } else { 0 };
                 pending.remap = Some((name, base));
+            }
+            Meaning::LogLevel => {
+                self.log_levels.extend(flag.value);
+                self.ignored.push(flag.written);
             }
             Meaning::Version => self.information = Information::Version,
             Meaning::Help => self.information = Information::Help,

@@ -87,6 +87,7 @@ fn a_command_line_becomes_what_it_asks_for() {
         base_virtaddr: None,
         memory_mib: None,
         pages: Pages::Default,
+        log_levels: Vec::new(),
         information: Information::None,
         ignored: vec!["-n 4".to_owned()],
         rest: vec!["-x".into()],
@@ -94,6 +95,24 @@ fn a_command_line_becomes_what_it_asks_for() {
     };
     assert_eq!(tutorial, expected);
     assert_eq!(tutorial.main_cpus(), Some(&[2][..]));
+}
+
+#[test]
+fn levels_of_logging_are_laid_aside_in_their_order() {
+    let parsed = parsed(&["--log-level=lib.eal:debug", "--log", "8"]);
+    assert_eq!(parsed.log_levels, ["lib.eal:debug", "8"]);
+    assert_eq!(parsed.ignored, ["--log-level=lib.eal:debug", "--log 8"]);
+}
+
+#[test]
+fn without_a_flag_each_cpu_that_may_be_used_is_an_lcore() {
+    let parsed = parsed(&["--file-prefix", "x"]);
+    assert_eq!(parsed.lcores, []);
+    let lcores = parsed.lcores_or_allowed();
+    assert!(!lcores.is_empty());
+    assert!(lcores.iter().all(|lcore| lcore.cpus == [lcore.id]), "{lcores:?}");
+    let chosen = super::EalArgs { lcores: vec![Lcore { id: 5, cpus: vec![0] }], ..parsed };
+    assert_eq!(chosen.lcores_or_allowed(), chosen.lcores);
 }
 
 #[test]

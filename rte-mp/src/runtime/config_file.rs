@@ -9,7 +9,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rte_mp_proto::config::{
@@ -26,6 +26,11 @@ use crate::sys::gaps::{lock_holder, lock_range};
 use crate::sys::mapping;
 
 const DISABLED: u8 = MpStatus::Disabled.code();
+
+/// Tells whether somebody holds a lock on the config file at `path`.
+pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
+    Ok(lock_holder(&options().open(path)?)?.is_some())
+}
 
 /// An open config file.
 #[derive(Debug)]

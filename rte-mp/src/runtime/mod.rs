@@ -16,7 +16,7 @@ pub(crate) mod sockets;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,20 @@ use crate::transport::socket::{self, Presence};
 use crate::unique::random;
 
 pub(crate) use self::directory::Directory;
+
+/// Tells whether a primary holds its lock on the config file at `config`, of whatever group, native or
+/// of DPDK: `<directory of the group>/config`. A primary sees its own lock, too.
+///
+/// Does not block.
+///
+/// # Errors
+/// The kernel's, if the file cannot be opened: `NotFound` where no primary has been.
+///
+/// DPDK 25.11: `eal.c`, `rte_eal_primary_proc_alive`. Differs from DPDK: it can be called in a primary,
+/// which keeps its lock.
+pub fn primary_is_alive(config: &Path) -> io::Result<bool> {
+    config_file::is_locked(config)
+}
 
 /// What kind of process leads a group, and how its datagrams are laid out.
 type Speech = (Flavor, Layout);

@@ -4,7 +4,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
 
-use rte_mp::{Group, ReplyError, Request};
+use rte_mp::{Group, PeerName, ReplyError, Request};
+use rustix::io::Errno;
 
 use crate::common::{
     LONG, SHORT, Scene, ask, at_once, block_on, echo, message, message_with, only, wait_for,
@@ -111,6 +112,33 @@ fn an_answer_after_we_left_still_arrives() {
     drop(second);
     let outcomes = at_once("the answers", || futures.map(|f| only(&block_on(f).unwrap())));
     assert_eq!(outcomes, ["bye", "ignored"]);
+}
+
+#[test]
+fn a_reply_to_a_path_reaches_whoever_asked_from_there() {
+    let scene = Scene::new();
+    let (primary, secondary) = (scene.primary(), scene.secondary());
+    let requests = take(&primary, "later");
+    let future = secondary.request_future(&message("later"), Some(LONG));
+    let request = wait_for(&requests);
+    let peer = *request.peer();
+    request.stay_silent();
+    primary.reply_to(&peer, message_with("later", b"by path")).unwrap();
+    assert_eq!(only(&block_on(future).unwrap()), "by path");
+}
+
+#[test]
+fn a_reply_to_a_path_where_nobody_is_says_so() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let cases = [
+        (scene.path("mp_socket_1_1"), Errno::NOENT),
+        (std::env::temp_dir().join("mp_socket"), Errno::INVAL),
+    ];
+    for (path, expected) in cases {
+        let error = primary.reply_to(&PeerName::new(&path).unwrap(), message("x")).unwrap_err();
+        assert_eq!(error.errno(), expected.raw_os_error(), "{path:?}: {error}");
+    }
 }
 
 #[test]

@@ -245,7 +245,7 @@ fn what_a_handler_owns_is_dropped_with_it() {
 fn a_group_takes_only_so_many_actions() {
     let scene = Scene::new();
     let primary = scene.primary();
-    let register = |n: u32| primary.register(&format!("action {n}"), |request| request.ignore());
+    let register = |n: u32| primary.register(format!("action {n}"), |request| request.ignore());
     let count = (0..).take_while(|n| register(*n).is_ok()).count();
     let error = register(u32::MAX).unwrap_err();
     assert!(matches!(error, RegisterError::TooMany { max, .. } if max == count), "{error:?}");

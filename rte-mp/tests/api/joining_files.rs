@@ -1,6 +1,7 @@
 //! What a group has on disk: the directory's rules, the config file, the locks.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +43,20 @@ fn the_config_file_is_locked_where_dpdk_looks() {
     primary.end();
     assert_eq!(scene.files(), [""; 0]);
     dpdk.end();
+}
+
+#[test]
+fn a_primary_is_alive_while_it_has_its_lock() {
+    let scene = Scene::new();
+    let config = scene.path("config");
+    assert_eq!(rte_mp::primary_is_alive(&config).unwrap_err().kind(), ErrorKind::NotFound);
+    let mut killed = Child::member(&scene, "primary");
+    assert!(rte_mp::primary_is_alive(&config).unwrap());
+    killed.kill();
+    assert!(!rte_mp::primary_is_alive(&config).unwrap());
+    let primary = scene.primary();
+    assert!(rte_mp::primary_is_alive(&config).unwrap(), "one's own lock is seen, too");
+    primary.leave();
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn names_and_parameters_of_every_allowed_length_arrive() {
             assert_eq!(wait_for(&news), param);
         }
     }
-    let too_long = Message::new(&"n".repeat(64)).unwrap_err();
+    let too_long = Message::new("n".repeat(64)).unwrap_err();
     assert_eq!(too_long.errno(), Errno::TOOBIG.raw_os_error());
     assert_eq!(Message::new("").unwrap_err().errno(), Errno::INVAL.raw_os_error());
     assert_eq!(Message::new("a\0b").unwrap_err().errno(), Errno::INVAL.raw_os_error());

@@ -1,0 +1,1 @@
+//! Memory zones: `rte_memzone_*`.

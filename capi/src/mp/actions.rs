@@ -1,0 +1,171 @@
+//! What is called for messages and requests, and requests that wait for their answer.
+//!
+//! C has no object for a request: its callback gets the message and the path of the one who asked,
+//! and the answer names both again, at once or later. So requests are kept here until then, each
+//! under the path and the name.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rte_mp::{ActionName, Group, Kind, PeerName, Request};
+
+use super::Action;
+use crate::abi::Layout;
+use crate::border::Errno;
+use crate::eal;
+
+/// How many requests may wait for their answer. The oldest is answered by an ignore to make room.
+const MAX_WAITING: usize = 1024;
+
+/// Registers in a group what was registered before there was one.
+type Announce = Box<dyn Fn(&Group) -> Result<(), Errno> + Send>;
+
+/// What waits for `rte_eal_init`.
+static EARLY: Mutex<BTreeMap<Vec<u8>, Announce>> = Mutex::new(BTreeMap::new());
+
+fn early() -> MutexGuard<'static, BTreeMap<Vec<u8>, Announce>> {
+    EARLY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Registers an action, now or as soon as there is a group.
+pub(super) fn register<M: Layout>(
+    name: Option<&[u8]>,
+    action: Option<Action<M>>,
+) -> Result<(), Errno> {
+    let name = ActionName::new(name.ok_or(Errno::INVALID)?)
+        .map_err(|error| Errno(rte_mp::MessageError::Name(error).errno()))?;
+    if eal::is_alone() {
+        return Err(Errno::UNSUPPORTED);
+    }
+    if let Some(group) = eal::group() {
+        return announce_one(&group, &name, action);
+    }
+    match early().entry(name.as_bytes().to_vec()) {
+        Entry::Occupied(_) => Err(Errno(libc::EEXIST)),
+        Entry::Vacant(slot) => {
+            slot.insert(Box::new(move |group| announce_one(group, &name, action)));
+            Ok(())
+        }
+    }
+}
+
+/// Registers in `group` what was registered before.
+pub(crate) fn announce(group: &Group) {
+    for announce in std::mem::take(&mut *early()).into_values() {
+        // The names were checked, and nobody else has registered any.
+        let _ = announce(group);
+    }
+}
+
+pub(super) fn unregister(name: &[u8]) {
+    early().remove(name);
+    if let Some(group) = eal::group() {
+        group.unregister(name);
+    }
+}
+
+fn announce_one<M: Layout>(
+    group: &Group,
+    name: &ActionName,
+    action: Option<Action<M>>,
+) -> Result<(), Errno> {
+    // Without a function it is as if it were not registered, but that the name is taken.
+    group
+        .register(name.as_bytes(), move |request| {
+            if let Some(action) = action {
+                call(action, request);
+            }
+        })
+        .map_err(|error| Errno(error.errno()))
+}
+
+/// Calls a C function for what came.
+fn call<M: Layout>(action: Action<M>, mut request: Request) {
+    let peer = *request.peer();
+    let Ok(path) = CString::new(peer.as_path().as_os_str().as_bytes()) else { return };
+    let fds = request.take_fds();
+    // With more descriptors than C has room for, it is as if there were no such action.
+    let Some(message) = M::received(request.message(), fds) else { return };
+    let number = (request.kind() == Kind::Request).then(|| waiting().keep(request));
+    // SAFETY: whoever registered it says that it may be called so; both live until it returns.
+    let result = unsafe { action(&raw const message, path.as_ptr().cast()) };
+    if let Some(number) = number
+        && result < 0
+    {
+        let unanswered = waiting().take_number(number);
+        // Dropped, it is answered by an ignore.
+        drop(unanswered);
+    }
+}
+
+/// Takes the request out that an answer to `peer` under `name` is for.
+pub(super) fn take_waiting(peer: PeerName, name: ActionName) -> Option<Request> {
+    waiting().take((peer, name))
+}
+
+/// Forgets all requests that wait, and all actions that never had a group.
+pub(crate) fn forget() {
+    early().clear();
+    let forgotten = std::mem::take(&mut *waiting());
+    // Each is answered by an ignore, not under the lock.
+    drop(forgotten);
+}
+
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting::NONE);
+
+fn waiting() -> MutexGuard<'static, Waiting> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whom an answer is for, and to what.
+type Key = (PeerName, ActionName);
+
+/// Requests that wait for their answer.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// By number, so that the oldest is the first.
+    requests: BTreeMap<u64, Request>,
+    numbers: BTreeMap<Key, u64>,
+    next: u64,
+}
+
+impl Waiting {
+    const NONE: Self = Self { requests: BTreeMap::new(), numbers: BTreeMap::new(), next: 0 };
+
+    /// Keeps a request, and gives its number. One from the same address under the same name was given
+    /// up by its sender: an answer to it would be taken for the answer to this one.
+    fn keep(&mut self, request: Request) -> u64 {
+        let key = key_of(&request);
+        if let Some(older) = self.take(key) {
+            older.stay_silent();
+        }
+        if self.requests.len() >= MAX_WAITING
+            && let Some((_, oldest)) = self.requests.pop_first()
+        {
+            self.numbers.remove(&key_of(&oldest));
+        }
+        let number = self.next;
+        self.next += 1;
+        self.numbers.insert(key, number);
+        self.requests.insert(number, request);
+        number
+    }
+
+    fn take(&mut self, key: Key) -> Option<Request> {
+        let number = self.numbers.remove(&key)?;
+        self.requests.remove(&number)
+    }
+
+    fn take_number(&mut self, number: u64) -> Option<Request> {
+        let request = self.requests.remove(&number)?;
+        self.numbers.remove(&key_of(&request));
+        Some(request)
+    }
+}
+
+fn key_of(request: &Request) -> Key {
+    (*request.peer(), *request.name())
+}

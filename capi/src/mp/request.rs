@@ -1,0 +1,81 @@
+//! Requests: `rte_mp_request_sync`, `rte_mp_request_async`.
+
+use std::time::Duration;
+
+use rte_mp::{Outcome, Replies};
+
+use super::AsyncReply;
+use super::replies::{self, Slot};
+use crate::abi::{Layout, Reply};
+use crate::border::Errno;
+use crate::eal;
+
+/// Reads how long to wait; nothing is said by a null pointer.
+///
+/// # Safety
+/// `timeout` is null or points to one that is set.
+pub(super) unsafe fn timeout(timeout: *const libc::timespec) -> Result<Option<Duration>, Errno> {
+    // SAFETY: the caller says so.
+    let Some(timeout) = (unsafe { timeout.as_ref() }) else { return Ok(None) };
+    match (u64::try_from(timeout.tv_sec), u32::try_from(timeout.tv_nsec)) {
+        (Ok(seconds), Ok(nanoseconds)) => {
+            let nanoseconds = Duration::from_nanos(nanoseconds.into());
+            Ok(Some(Duration::from_secs(seconds).saturating_add(nanoseconds)))
+        }
+        _ => Err(Errno::INVALID),
+    }
+}
+
+/// Asks, waits, and puts what came into `answer`.
+pub(super) fn ask<M: Layout>(
+    request: &M,
+    timeout: Option<Duration>,
+    mut answer: Slot<'_, M>,
+) -> Result<(), Errno> {
+    let group = eal::shared_group()?;
+    let replies =
+        group.request(&request.to_message()?, timeout).map_err(|error| Errno(error.errno()))?;
+    answer.set_sent(replies.sent());
+    if let Some(errno) = failure(&replies) {
+        return Err(errno);
+    }
+    answer.set_messages(replies::received(replies))
+}
+
+/// Says why nobody answered, if somebody should have.
+fn failure(replies: &Replies) -> Option<Errno> {
+    if replies.received() > 0 {
+        return None;
+    }
+    let each = replies.iter().filter_map(|asked| match asked.outcome {
+        Outcome::Replied(_) | Outcome::Ignored => None,
+        Outcome::Unsendable { errno } => Some(Errno(errno)),
+        // DPDK does not see that a peer dies, and waits.
+        _ => Some(Errno(libc::ETIMEDOUT)),
+    });
+    // A peer that kept silent counts more than one that could not be asked.
+    each.max_by_key(|errno| *errno == Errno(libc::ETIMEDOUT))
+}
+
+/// Asks, and has `done` called once with what came.
+pub(super) fn ask_async<M: Layout>(
+    request: M,
+    timeout: Option<Duration>,
+    done: Option<AsyncReply<M>>,
+) -> Result<(), Errno> {
+    let done = done.ok_or(Errno::INVALID)?;
+    let group = eal::shared_group()?;
+    let message = request.to_message()?;
+    let finish = move |replies: Replies| {
+        let sent = replies.sent();
+        let mut messages = replies::received(replies);
+        let reply = Reply {
+            nb_sent: replies::count(sent),
+            nb_received: replies::count(messages.len()),
+            msgs: if messages.is_empty() { std::ptr::null_mut() } else { messages.as_mut_ptr() },
+        };
+        // SAFETY: whoever asked says that it may be called so; all three live until it returns.
+        unsafe { done(&raw const request, &raw const reply) };
+    };
+    group.request_async(&message, timeout, finish).map_err(|error| Errno(error.errno()))
+}

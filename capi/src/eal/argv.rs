@@ -102,11 +102,12 @@ mod tests {
 
     #[test]
     fn no_words_are_no_command_line() {
-        let mut none = [std::ptr::null_mut()];
-        let cases = [(0, &raw mut none), (-1, &raw mut none), (1, &raw mut none)];
+        let mut none: [*mut c_char; 1] = [std::ptr::null_mut()];
+        let none = none.as_mut_ptr();
+        let cases = [(0, none), (-1, none), (1, none)];
         for (argc, argv) in cases {
             // SAFETY: there is one pointer, which is null.
-            assert!(unsafe { Words::new(argc, argv.cast()) }.is_none(), "{argc}");
+            assert!(unsafe { Words::new(argc, argv) }.is_none(), "{argc}");
         }
         // SAFETY: it is null.
         assert!(unsafe { Words::new(1, std::ptr::null_mut()) }.is_none());

@@ -1,1 +1,234 @@
 //! Memory zones: `rte_memzone_*`.
+//!
+//! C has a zone as a pointer to its description, which is the same for as long as the zone is there.
+//! So descriptions are kept here, each with the mapping that it stands for. One that another process
+//! frees stays: whoever still has the pointer can read it, as with DPDK.
+//!
+//! DPDK 22.11: `eal_common_memzone.c`.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rte_mp::{Flavor, Group};
+
+use crate::abi;
+use crate::border::{Errno, bytes, enter};
+use crate::eal;
+
+/// DPDK counts zones in whole cache lines (`RTE_CACHE_LINE_SIZE`).
+const CACHE_LINE: usize = 64;
+/// Any node (`SOCKET_ID_ANY`).
+const ANY_SOCKET: c_int = -1;
+/// What stands for an address that devices cannot use (`RTE_BAD_IOVA`).
+const BAD_IOVA: u64 = u64::MAX;
+
+/// `rte_memzone_walk`'s function.
+type Visit = unsafe extern "C" fn(zone: *const abi::Memzone, argument: *mut c_void);
+
+/// What C has pointers to. It outlives the group: programs look at their zones to the end.
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+fn known() -> MutexGuard<'static, Vec<Known>> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A zone, and what C knows of it.
+#[derive(Debug)]
+struct Known {
+    zone: rte_mp::Memzone,
+    description: Box<abi::Memzone>,
+}
+
+/// Reserves a zone. `rte_memzone_reserve`.
+///
+/// # Safety
+/// `name` is null or a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn rte_memzone_reserve(
+    name: *const c_char,
+    len: usize,
+    socket: c_int,
+    _flags: c_uint,
+) -> *const abi::Memzone {
+    // SAFETY: the caller says that it is a C string.
+    reserve(unsafe { bytes(name) }, len, socket, CACHE_LINE, 0)
+}
+
+/// Reserves a zone that begins at a multiple of `align`. `rte_memzone_reserve_aligned`.
+///
+/// # Safety
+/// `name` is null or a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn rte_memzone_reserve_aligned(
+    name: *const c_char,
+    len: usize,
+    socket: c_int,
+    _flags: c_uint,
+    align: c_uint,
+) -> *const abi::Memzone {
+    // SAFETY: the caller says that it is a C string.
+    reserve(unsafe { bytes(name) }, len, socket, align as usize, 0)
+}
+
+/// Reserves a zone that does not cross a multiple of `bound`. `rte_memzone_reserve_bounded`.
+///
+/// # Safety
+/// `name` is null or a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn rte_memzone_reserve_bounded(
+    name: *const c_char,
+    len: usize,
+    socket: c_int,
+    _flags: c_uint,
+    align: c_uint,
+    bound: c_uint,
+) -> *const abi::Memzone {
+    // SAFETY: the caller says that it is a C string.
+    reserve(unsafe { bytes(name) }, len, socket, align as usize, bound as usize)
+}
+
+fn reserve(
+    name: Option<&[u8]>,
+    len: usize,
+    socket: c_int,
+    align: usize,
+    bound: usize,
+) -> *const abi::Memzone {
+    enter(std::ptr::null(), || {
+        let name = name.ok_or(Errno::INVALID)?;
+        let group = member()?;
+        let zones = group.memzones();
+        if socket < ANY_SOCKET {
+            return Err(Errno::INVALID);
+        }
+        // A program may count on zeros: DPDK clears what is freed.
+        let len = len.checked_next_multiple_of(CACHE_LINE).ok_or(Errno::INVALID)?;
+        let zone = zones
+            .reserve(name, len)
+            .align(align)
+            .zeroed()
+            .commit()
+            .map_err(|error| Errno(error.errno()))?;
+        let _ = bound;
+        Ok(describe(&group, zone))
+    })
+}
+
+/// Finds a zone. `rte_memzone_lookup`.
+///
+/// # Safety
+/// `name` is null or a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn rte_memzone_lookup(name: *const c_char) -> *const abi::Memzone {
+    enter(std::ptr::null(), || {
+        // SAFETY: the caller says that it is a C string.
+        let name = unsafe { bytes(name) }.ok_or(Errno::INVALID)?;
+        lookup(&member()?, name)
+    })
+}
+
+/// Finds a zone: where the primary has it, and to be written, as DPDK's processes have it.
+fn lookup(group: &Group, name: &[u8]) -> Result<*const abi::Memzone, Errno> {
+    let zones = group.memzones();
+    let zone = zones
+        .open(name)
+        .writable()
+        .same_address()
+        .lookup()
+        .map_err(|error| Errno(error.errno()))?;
+    Ok(describe(group, zone))
+}
+
+/// Gives the description of a zone: the one that C has already, or a new one.
+fn describe(group: &Group, zone: rte_mp::Memzone) -> *const abi::Memzone {
+    let mut known = known();
+    if let Some(old) = known.iter_mut().find(|known| known.zone.info() == zone.info()) {
+        // It may have been freed and reserved anew at the same place.
+        old.zone = zone;
+        return &raw const *old.description;
+    }
+    let mut name = [0; 32];
+    for (slot, byte) in name.iter_mut().zip(zone.name().as_bytes()) {
+        *slot = *byte as c_char;
+    }
+    let native = group.flavor() == Flavor::Native;
+    let description = Box::new(abi::Memzone {
+        name,
+        iova: BAD_IOVA,
+        addr: zone.as_ptr().addr() as u64,
+        len: zone.len(),
+        hugepage_sz: 4096,
+        socket_id: if native { 0 } else { ANY_SOCKET },
+        flags: 0,
+    });
+    let pointer = &raw const *description;
+    known.push(Known { zone, description });
+    pointer
+}
+
+/// Frees a zone. `rte_memzone_free`.
+///
+/// # Safety
+/// Nobody uses the zone any more.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn rte_memzone_free(zone: *const abi::Memzone) -> c_int {
+    let result = enter(Err(Errno::INVALID), || Ok(free(zone)));
+    match result {
+        Ok(()) => 0,
+        Err(Errno(errno)) => -errno,
+    }
+}
+
+fn free(zone: *const abi::Memzone) -> Result<(), Errno> {
+    let group = member()?;
+    let mut known = known();
+    let at = known
+        .iter()
+        .position(|known| std::ptr::eq(&raw const *known.description, zone))
+        .ok_or(Errno::INVALID)?;
+    group.memzones().free(known[at].zone.clone()).map_err(|error| Errno(error.errno()))?;
+    known.swap_remove(at);
+    Ok(())
+}
+
+/// Calls `visit` for each zone. `rte_memzone_walk`.
+///
+/// # Safety
+/// `visit` is null or a function that may be called with `argument`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn rte_memzone_walk(visit: Option<Visit>, argument: *mut c_void) {
+    enter((), || {
+        let visit = visit.ok_or(Errno::INVALID)?;
+        let group = member()?;
+        for info in group.memzones().iter().map_err(|error| Errno(error.errno()))? {
+            // One that was freed meanwhile, or cannot be mapped, is left out.
+            if let Ok(zone) = lookup(&group, info.name().as_bytes()) {
+                // SAFETY: the caller says that it may be called so.
+                unsafe { visit(zone, argument) };
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Writes down all zones. `rte_memzone_dump`.
+///
+/// # Safety
+/// `file` is null or a stream that may be written to.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn rte_memzone_dump(file: *mut libc::FILE) {
+    enter((), || {
+        if file.is_null() {
+            return Err(Errno::INVALID);
+        }
+        let mut text = Vec::new();
+        member()?.memzones().dump(&mut text).map_err(|error| Errno(error.errno()))?;
+        // SAFETY: the text is as long as is said, and the caller says that it is a stream.
+        let written = unsafe { libc::fwrite(text.as_ptr().cast(), 1, text.len(), file) };
+        if written == text.len() { Ok(()) } else { Err(Errno(libc::EIO)) }
+    });
+}
+
+fn member() -> Result<Group, Errno> {
+    eal::group().ok_or(Errno::UNSUPPORTED)
+}

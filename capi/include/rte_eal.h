@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Joining a group of processes, and its IPC: messages of up to 256 bytes and some descriptors.
+ *
+ * A group is what goes by one --file-prefix: one primary and any number of secondaries. A secondary's
+ * messages go to the primary, the primary's to every secondary. Requests are messages that are answered.
+ *
+ * Functions that return int give 0 and more for success and -1 for failure, and then rte_errno says why,
+ * unless it says otherwise. All but rte_eal_init() and rte_eal_cleanup() may be called by any thread.
+ */
+#ifndef RTE_MP_RTE_EAL_H
+#define RTE_MP_RTE_EAL_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_compat.h>
+#include <rte_config.h>
+#include <rte_per_lcore.h>
+
+/*
+ * All object files of a program must be compiled with the same RTE_MP_ABI, else one would read the other's
+ * messages wrongly. So each says in a symbol which it has. The linker takes the symbol any number of
+ * times as long as its value is the same, and else refuses the program with "multiple definition" or
+ * "duplicate symbol" and the symbol's name. Where several files become one for the assembler (-flto) it is
+ * the assembler that says so. The symbol is hidden: each shared object may have a choice of its own.
+ */
+#define RTEMP_TEXT_OF(x) #x
+#define RTEMP_VALUE_OF(x) RTEMP_TEXT_OF(x)
+__asm__(".ifdef rte_mp_abi_differs_between_object_files\n"
+	".if rte_mp_abi_differs_between_object_files - " RTEMP_VALUE_OF(RTE_MP_ABI) "\n"
+	".error \"rte_mp_abi_differs_between_object_files: compile all with one RTE_MP_ABI\"\n"
+	".endif\n"
+	".else\n"
+	".globl rte_mp_abi_differs_between_object_files\n"
+	".hidden rte_mp_abi_differs_between_object_files\n"
+	"rte_mp_abi_differs_between_object_files = " RTEMP_VALUE_OF(RTE_MP_ABI) "\n"
+	".endif\n");
+#undef RTEMP_VALUE_OF
+#undef RTEMP_TEXT_OF
+
+/* The functions that take messages have a symbol for each layout of them. */
+#if RTE_MP_ABI == 22
+#define RTEMP_ABI_SYMBOL(name) __asm__(#name "_abi22")
+#else
+#define RTEMP_ABI_SYMBOL(name)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The process and its group.
+ */
+
+/* The first word of a group's config file, once its primary is ready. */
+#define RTE_MAGIC 19820526
+
+/* Bytes of a thread's name, the NUL included. */
+#define RTE_MAX_THREAD_NAME_LEN 16
+
+/* What a process is to its group. */
+enum rte_proc_type_t {
+	RTE_PROC_AUTO = -1,  /* not known yet */
+	RTE_PROC_PRIMARY = 0,
+	RTE_PROC_SECONDARY,
+	RTE_PROC_INVALID
+};
+
+/*
+ * Joins a group as the command line says, and starts the process's lcores. DPDK's options are taken up to
+ * the first "--"; those that mean nothing here are taken and not looked at. The caller becomes the main
+ * lcore.
+ *
+ * A secondary whose primary is just starting is waited for. Returns how many words of `argv` were taken,
+ * so that the program's own begin at argv[that]: `argv` is put in that order, and argv[that] becomes the
+ * program's name. Returns -1 when it cannot join: rte_errno says why, and a line of the log in full.
+ * EALREADY is for a second call; a failed one may be repeated with other arguments.
+ *
+ * Differs from DPDK: needs neither hugepages nor root. A second primary of one prefix is refused before
+ * it has touched anything, and no DPDK process can be a secondary of a primary that is an rte-mp one.
+ */
+int rte_eal_init(int argc, char **argv);
+
+/*
+ * Leaves the group: alarms, workers and callbacks have ended when it returns, memory is unmapped, and files
+ * that this process made are removed. Returns 0; or a negative errno, -EALREADY where there is nothing to
+ * leave.
+ */
+int rte_eal_cleanup(void);
+
+/* What this process is: primary or secondary after rte_eal_init(), RTE_PROC_AUTO or PRIMARY before. */
+enum rte_proc_type_t rte_eal_process_type(void);
+
+/*
+ * Whether a primary runs: 1 or 0. It may be called before rte_eal_init(). `config_file_path` is the
+ * group's config file; NULL for that of the group joined, or of the default prefix.
+ *
+ * Differs from DPDK: a primary may ask too; there, asking lets go of its own lock.
+ */
+int rte_eal_primary_proc_alive(const char *config_file_path);
+
+/* Whether the group's memory is on hugepages: 1 or 0. */
+int rte_eal_has_hugepages(void);
+
+/* The directory of the group's files. The text belongs to the library. */
+const char *rte_eal_get_runtime_dir(void);
+
+/* Called with the program's name when usage is asked for (--help), after the library's own. */
+typedef void (*rte_usage_hook_t)(const char *prgname);
+
+/* Sets that function, NULL for none, before rte_eal_init(). Returns the one before. */
+rte_usage_hook_t rte_set_application_usage_hook(rte_usage_hook_t usage_func);
+
+/* The kernel's number of the calling thread: asked of it; and remembered. */
+int rte_sys_gettid(void);
+
+RTE_DECLARE_PER_LCORE(int, _thread_id);
+
+static inline int rte_gettid(void)
+{
+	int *thread = &RTE_PER_LCORE(_thread_id);
+
+	if (*thread == -1)
+		*thread = rte_sys_gettid();
+	return *thread;
+}
+
+/*
+ * Messages.
+ */
+
+#if RTE_MP_ABI == 22
+#define RTE_MP_MAX_FD_NUM 8 /* descriptors of a message, at most */
+#else
+#define RTE_MP_MAX_FD_NUM 253
+#endif
+#define RTE_MP_MAX_NAME_LEN 64   /* bytes of an action's name, the NUL included */
+#define RTE_MP_MAX_PARAM_LEN 256 /* bytes of a message's param */
+
+struct rte_mp_msg {
+	char name[RTE_MP_MAX_NAME_LEN]; /* the action that it is for */
+	int len_param;                  /* how many bytes of `param` count */
+	int num_fds;                    /* how many descriptors of `fds` count */
+#if RTE_MP_ABI == 22
+	uint8_t param[RTE_MP_MAX_PARAM_LEN];
+#else
+	alignas(8) uint8_t param[RTE_MP_MAX_PARAM_LEN];
+#endif
+	int fds[RTE_MP_MAX_FD_NUM];
+};
+
+/* What became of a request. */
+struct rte_mp_reply {
+	int nb_sent;             /* peers that were asked, without those that asked to be left out */
+	int nb_received;         /* peers that answered, and so the length of `msgs` */
+	struct rte_mp_msg *msgs; /* their answers, in any order; NULL when there are none */
+};
+
+/*
+ * Called with each message and request for an action that was registered. `msg` and `peer` are valid until it
+ * returns; the descriptors in `msg` are its own from then on, to use and to close. `peer` says where it
+ * came from, for rte_mp_reply().
+ *
+ * A negative result says that it could not be handled.
+ *
+ * All callbacks of the process run one after the other in one thread of the library's, so one that waits
+ * makes the others wait.
+ *
+ * Differs from DPDK: a request that is refused, by a negative result and no reply, is answered at once by
+ * "leave me out", and so is one for which there is no action. One that returns 0 may reply later, from any
+ * thread. A sync request in a callback works; there, it times out.
+ */
+typedef int (*rte_mp_t)(const struct rte_mp_msg *msg, const void *peer);
+
+/*
+ * Called with what became of an async request. Both arguments, and what they point to, are valid until it
+ * returns; the descriptors of the replies are its own from then on. The result is not looked at.
+ */
+typedef int (*rte_mp_async_reply_t)(const struct rte_mp_msg *request,
+				    const struct rte_mp_reply *reply);
+
+/*
+ * Has `action` called with each message that is named `name` from now on. Does not block.
+ *
+ * Fails with EINVAL when the name is NULL or empty, E2BIG when it is longer than 63 bytes, EEXIST when it
+ * is registered, ENOTSUP without IPC (--no-shconf, --in-memory), ENOMEM.
+ *
+ * Differs from DPDK: NULL for `action` is EINVAL.
+ */
+int rte_mp_action_register(const char *name, rte_mp_t action) RTEMP_ABI_SYMBOL(rte_mp_action_register);
+
+/* Ends that. A call that is being made just now is not waited for. Does nothing for other names. */
+void rte_mp_action_unregister(const char *name);
+
+/*
+ * Sends a message: a secondary to the primary, the primary to every secondary, which may be none. The
+ * caller keeps `msg` and its descriptors.
+ *
+ * Fails with EINVAL when `msg` is NULL, its name is empty, or a length is negative; E2BIG when its name has
+ * no NUL or a length is too large, in that order; ENOTSUP without IPC; ENOENT or ECONNREFUSED in a
+ * secondary whose primary has gone. The primary goes on after a peer that cannot be reached, and gives the
+ * last such error; peers that have gone are no error.
+ *
+ * Differs from DPDK: a peer whose queue is full is waited for only so long, and holds up nobody else.
+ */
+int rte_mp_sendmsg(struct rte_mp_msg *msg) RTEMP_ABI_SYMBOL(rte_mp_sendmsg);
+
+/*
+ * Asks the peers, as rte_mp_sendmsg() sends, and waits for their answers, `ts` at most in all, the sends
+ * included; 0 asks and does not wait. `reply` is filled in, and `reply->msgs` is to be given to free() by
+ * the caller, who also gets the descriptors of the answers. The caller keeps `req` and its descriptors.
+ *
+ * Returns 0 also when there is nobody to ask. Fails as rte_mp_sendmsg() does, with EINVAL when `reply` is
+ * NULL, and with ETIMEDOUT when peers were asked and none answered; then `reply->msgs` is NULL.
+ *
+ * Differs from DPDK: all peers are asked at once; when only some answer in time it is 0, and nb_received
+ * is below nb_sent. A peer that dies is not waited for. NULL for `ts` is 5 seconds. Any number of requests
+ * of one name may be under way, and late answers are thrown away, with their descriptors closed.
+ */
+int rte_mp_request_sync(struct rte_mp_msg *req, struct rte_mp_reply *reply,
+			const struct timespec *ts) RTEMP_ABI_SYMBOL(rte_mp_request_sync);
+
+/*
+ * Asks in the same way and does not wait: `clb` is called once, when all have answered or after `ts`. The
+ * request is copied, and its descriptors are the caller's again when it returns.
+ *
+ * Fails as rte_mp_sendmsg() does; then `clb` is not called.
+ *
+ * Differs from DPDK: it is called exactly once, also when there is nobody to ask, with 0 and 0, and always
+ * in the thread of the other callbacks. NULL for `clb` is EINVAL, for `ts` 5 seconds.
+ */
+int rte_mp_request_async(struct rte_mp_msg *req, const struct timespec *ts,
+			 rte_mp_async_reply_t clb) RTEMP_ABI_SYMBOL(rte_mp_request_async);
+
+/*
+ * Answers a request. `peer` is what the action was called with, or a copy of its text; `msg` has the
+ * request's name.
+ *
+ * Fails as rte_mp_sendmsg() does, and with EINVAL when `peer` is NULL. Without IPC it does nothing, and is
+ * 0. In a primary it is 0 also when the peer has gone.
+ */
+#ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* it has the name of a struct, as in DPDK */
+#endif
+int rte_mp_reply(struct rte_mp_msg *msg, const char *peer) RTEMP_ABI_SYMBOL(rte_mp_reply);
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+#endif
+
+/*
+ * Declares that this program does without the group's IPC, before the group has begun to use it. Returns
+ * whether it is off; false when it is in use.
+ */
+bool rte_mp_disable(void);
+
+#undef RTEMP_ABI_SYMBOL
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

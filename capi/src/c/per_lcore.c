@@ -2,10 +2,21 @@
 
 /* The variables that each thread has for itself: headers read them without a call. */
 
-#include <limits.h>
+#include <unistd.h>
 
-__thread unsigned int per_lcore__lcore_id = UINT_MAX;
-__thread int per_lcore__rte_errno;
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_per_lcore.h>
+
+RTE_DEFINE_PER_LCORE(unsigned int, _lcore_id) = LCORE_ID_ANY;
+RTE_DEFINE_PER_LCORE(int, _rte_errno);
+RTE_DEFINE_PER_LCORE(int, _thread_id) = -1;
+
+int rte_sys_gettid(void)
+{
+	return (int)gettid();
+}
 
 /* For the Rust side, which cannot name such variables. */
 

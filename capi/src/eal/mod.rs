@@ -7,10 +7,12 @@
 mod alone;
 mod argv;
 
-use std::ffi::{OsStr, c_char, c_int};
+use std::ffi::{CString, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use rte_mp::{
     EalArgs, Group, GroupBuilder, Information, Pages, Role, SharedConfig, primary_is_alive,
@@ -38,6 +40,8 @@ enum State {
 }
 
 static STATE: RwLock<State> = RwLock::new(State::NotYet);
+/// The group's directory, for as long as C may look at it.
+static RUNTIME_DIR: OnceLock<CString> = OnceLock::new();
 /// Held while a process joins or leaves, so that `STATE` is never locked for long.
 static CHANGING: Mutex<()> = Mutex::new(());
 
@@ -121,6 +125,9 @@ fn join(args: &EalArgs) -> Result<Member, Errno> {
         log::failure("cannot join", &error);
         Errno(error.errno())
     })?;
+    let directory = group.runtime_dir().as_os_str().as_bytes();
+    // A path has no NUL, and a process joins once.
+    let _ = RUNTIME_DIR.set(CString::new(directory).unwrap_or_default());
     Ok(Member { group, is_shared, has_hugepages: args.pages != Pages::NoHuge })
 }
 
@@ -183,6 +190,13 @@ pub(crate) unsafe extern "C" fn rte_eal_primary_proc_alive(config: *const c_char
         }
         Ok(c_int::from(primary_is_alive(path).unwrap_or(false)))
     })
+}
+
+/// Gives the directory of the group's files; an empty string before `rte_eal_init`. The string lives as
+/// long as the process. `rte_eal_get_runtime_dir`.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn rte_eal_get_runtime_dir() -> *const c_char {
+    enter(c"".as_ptr(), || Ok(RUNTIME_DIR.get().map_or(c"", CString::as_c_str).as_ptr()))
 }
 
 /// Says whether huge pages may be used: unless `--no-huge` was given. `rte_eal_has_hugepages`.

@@ -11,6 +11,7 @@ fn main() {
         .std("c11")
         .flag("-fvisibility=default")
         .define("_GNU_SOURCE", None)
+        .define("RTEMP_LIBRARY", None)
         .warnings(true)
         .extra_warnings(true)
         .warnings_into_errors(true)

@@ -29,6 +29,7 @@
  * "duplicate symbol" and the symbol's name. Where several files become one for the assembler (-flto) it is
  * the assembler that says so. The symbol is hidden: each shared object may have a choice of its own.
  */
+#ifndef RTEMP_LIBRARY /* the library itself takes both */
 #define RTEMP_TEXT_OF(x) #x
 #define RTEMP_VALUE_OF(x) RTEMP_TEXT_OF(x)
 __asm__(".ifdef rte_mp_abi_differs_between_object_files\n"
@@ -42,6 +43,7 @@ __asm__(".ifdef rte_mp_abi_differs_between_object_files\n"
 	".endif\n");
 #undef RTEMP_VALUE_OF
 #undef RTEMP_TEXT_OF
+#endif
 
 /* The functions that take messages have a symbol for each layout of them. */
 #if RTE_MP_ABI == 22

@@ -125,9 +125,11 @@ fn join(args: &EalArgs) -> Result<Member, Errno> {
         log::failure("cannot join", &error);
         Errno(error.errno())
     })?;
-    let directory = group.runtime_dir().as_os_str().as_bytes();
-    // A path has no NUL, and a process joins once.
-    let _ = RUNTIME_DIR.set(CString::new(directory).unwrap_or_default());
+    if is_shared {
+        let directory = group.runtime_dir().as_os_str().as_bytes();
+        // A path has no NUL, and a process joins once.
+        let _ = RUNTIME_DIR.set(CString::new(directory).unwrap_or_default());
+    }
     Ok(Member { group, is_shared, has_hugepages: args.pages != Pages::NoHuge })
 }
 
@@ -192,8 +194,8 @@ pub(crate) unsafe extern "C" fn rte_eal_primary_proc_alive(config: *const c_char
     })
 }
 
-/// Gives the directory of the group's files; an empty string before `rte_eal_init`. The string lives as
-/// long as the process. `rte_eal_get_runtime_dir`.
+/// Gives the directory of the group's files; an empty string before `rte_eal_init`, and where there are
+/// none. The string lives as long as the process. `rte_eal_get_runtime_dir`.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn rte_eal_get_runtime_dir() -> *const c_char {
     enter(c"".as_ptr(), || Ok(RUNTIME_DIR.get().map_or(c"", CString::as_c_str).as_ptr()))

@@ -366,6 +366,14 @@ impl Group {
         self.membership.leave();
     }
 
+    /// Leaves the group as [`Group::leave`] does, but does not wait for a handler that runs: for a process
+    /// that is about to end, whatever its handlers do.
+    pub fn leave_without_waiting(&self) {
+        if self.shared().runtime.is_ours() {
+            self.shared().leave();
+        }
+    }
+
     /// Gives a handle that does not keep the group alive.
     pub fn downgrade(&self) -> WeakGroup {
         WeakGroup { membership: Arc::downgrade(&self.membership) }

@@ -6,6 +6,7 @@
 
 mod alone;
 mod argv;
+mod at_exit;
 
 use std::ffi::{CString, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
@@ -112,6 +113,7 @@ pub(crate) unsafe extern "C" fn rte_eal_init(argc: c_int, argv: *mut *mut c_char
         let member = join(&args)?;
         actions::announce(&member.group);
         *state_mut() = State::Joined(member);
+        at_exit::register();
         words.arrange(&args);
         Ok(c_int::try_from(args.consumed).unwrap_or(c_int::MAX))
     })

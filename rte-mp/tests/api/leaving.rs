@@ -184,3 +184,26 @@ fn leaving_waits_for_the_running_handler() {
     let replies = at_once("the answer", || block_on(replies)).unwrap();
     assert_eq!(only(&replies), "done");
 }
+
+#[test]
+fn one_who_is_about_to_end_leaves_without_waiting_for_a_handler() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let secondary = scene.secondary();
+    let (started, runs) = channel();
+    let (open, gate) = channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    primary
+        .register("work", move |_| {
+            started.send(()).unwrap();
+            let _ = gate.lock().unwrap().recv();
+        })
+        .unwrap();
+    secondary.send(&message("work")).unwrap();
+    wait_for(&runs);
+    at_once("leaving", || primary.leave_without_waiting());
+    assert!(!scene.files().iter().any(|file| file == "config" || file == "mp_socket"));
+    let error = primary.send(&message("late")).unwrap_err();
+    assert_eq!(error.errno(), Errno::SHUTDOWN.raw_os_error());
+    drop(open);
+}

@@ -6,6 +6,7 @@
 //!
 //! DPDK 22.11: `eal_common_memzone.c`.
 
+use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,10 +27,19 @@ const BAD_IOVA: u64 = u64::MAX;
 type Visit = unsafe extern "C" fn(zone: *const abi::Memzone, argument: *mut c_void);
 
 /// What C has pointers to. It outlives the group: programs look at their zones to the end.
-static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+static KNOWN: Mutex<Zones> = Mutex::new(Zones::NONE);
 
-fn known() -> MutexGuard<'static, Vec<Known>> {
+fn known() -> MutexGuard<'static, Zones> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The zones that were looked up or reserved here.
+#[derive(Debug)]
+struct Zones {
+    /// By their addresses in the primary, where no two zones are at once.
+    here: BTreeMap<u64, Known>,
+    /// Those that another process freed, and in whose place there is another one now.
+    gone: Vec<Known>,
 }
 
 /// A zone, and what C knows of it.
@@ -37,6 +47,10 @@ fn known() -> MutexGuard<'static, Vec<Known>> {
 struct Known {
     zone: rte_mp::Memzone,
     description: Box<abi::Memzone>,
+}
+
+impl Zones {
+    const NONE: Self = Self { here: BTreeMap::new(), gone: Vec::new() };
 }
 
 /// Reserves a zone. `rte_memzone_reserve`.
@@ -142,7 +156,9 @@ fn lookup(group: &Group, name: &[u8]) -> Result<*const abi::Memzone, Errno> {
 /// Gives the description of a zone: the one that C has already, or a new one.
 fn describe(group: &Group, zone: rte_mp::Memzone) -> *const abi::Memzone {
     let mut known = known();
-    if let Some(old) = known.iter_mut().find(|known| known.zone.info() == zone.info()) {
+    if let Some(old) = known.here.get_mut(&zone.address())
+        && old.zone.info() == zone.info()
+    {
         // It may have been freed and reserved anew at the same place.
         old.zone = zone;
         return &raw const *old.description;
@@ -162,7 +178,8 @@ fn describe(group: &Group, zone: rte_mp::Memzone) -> *const abi::Memzone {
         flags: 0,
     });
     let pointer = &raw const *description;
-    known.push(Known { zone, description });
+    let old = known.here.insert(zone.address(), Known { zone, description });
+    known.gone.extend(old);
     pointer
 }
 
@@ -182,12 +199,11 @@ pub(crate) unsafe extern "C" fn rte_memzone_free(zone: *const abi::Memzone) -> c
 fn free(zone: *const abi::Memzone) -> Result<(), Errno> {
     let group = member()?;
     let mut known = known();
-    let at = known
-        .iter()
-        .position(|known| std::ptr::eq(&raw const *known.description, zone))
-        .ok_or(Errno::INVALID)?;
-    group.memzones().free(known[at].zone.clone()).map_err(|error| Errno(error.errno()))?;
-    known.swap_remove(at);
+    let found = known.here.values().find(|known| std::ptr::eq(&raw const *known.description, zone));
+    let zone = found.map(|known| known.zone.clone()).ok_or(Errno::INVALID)?;
+    let address = zone.address();
+    group.memzones().free(zone).map_err(|error| Errno(error.errno()))?;
+    known.here.remove(&address);
     Ok(())
 }
 

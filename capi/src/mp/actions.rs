@@ -109,12 +109,12 @@ pub(super) fn take_waiting(peer: PeerName, name: ActionName) -> Option<Request> 
 /// Forgets all requests that wait, and all actions that never had a group.
 pub(crate) fn forget() {
     early().clear();
-    let forgotten = std::mem::take(&mut *waiting());
+    let forgotten = std::mem::replace(&mut *waiting(), Waiting::with_room(MAX_WAITING));
     // Each is answered by an ignore, not under the lock.
     drop(forgotten);
 }
 
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting::NONE);
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting::with_room(MAX_WAITING));
 
 fn waiting() -> MutexGuard<'static, Waiting> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,16 +124,20 @@ fn waiting() -> MutexGuard<'static, Waiting> {
 type Key = (PeerName, ActionName);
 
 /// Requests that wait for their answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     /// By number, so that the oldest is the first.
     requests: BTreeMap<u64, Request>,
     numbers: BTreeMap<Key, u64>,
     next: u64,
+    /// How many there may be.
+    room: usize,
 }
 
 impl Waiting {
-    const NONE: Self = Self { requests: BTreeMap::new(), numbers: BTreeMap::new(), next: 0 };
+    const fn with_room(room: usize) -> Self {
+        Self { requests: BTreeMap::new(), numbers: BTreeMap::new(), next: 0, room }
+    }
 
     /// Keeps a request, and gives its number. One from the same address under the same name was given
     /// up by its sender: an answer to it would be taken for the answer to this one.
@@ -142,7 +146,7 @@ impl Waiting {
         if let Some(older) = self.take(key) {
             older.stay_silent();
         }
-        if self.requests.len() >= MAX_WAITING
+        if self.requests.len() >= self.room
             && let Some((_, oldest)) = self.requests.pop_first()
         {
             self.numbers.remove(&key_of(&oldest));
@@ -168,4 +172,119 @@ impl Waiting {
 
 fn key_of(request: &Request) -> Key {
     (*request.peer(), *request.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rte_mp::{Message, Outcome, ReplyFuture, Role};
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::task::{Context, Poll, Waker};
+    use std::time::{Duration, Instant};
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// A primary whose requests named "ask" the test gets, and a secondary that asks.
+    struct Pair {
+        primary: Group,
+        secondary: Group,
+        requests: Receiver<Request>,
+        _base: tempfile::TempDir,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let base = tempfile::tempdir().expect("a directory for the test");
+            let join = |role| {
+                let builder = Group::builder().runtime_base(base.path()).role(role);
+                builder.join().expect("nobody else is there")
+            };
+            let (primary, secondary) = (join(Role::Primary), join(Role::Secondary));
+            let (sender, requests) = channel();
+            let give = move |request| sender.send(request).expect("the test waits");
+            primary.register("ask", give).expect("the name is free");
+            Self { primary, secondary, requests, _base: base }
+        }
+
+        fn ask(&self) -> (ReplyFuture, Request) {
+            let message = Message::new("ask").expect("it is a name");
+            let future = self.secondary.request_future(&message, Some(LONG));
+            (future, self.requests.recv_timeout(LONG).expect("the request arrives"))
+        }
+    }
+
+    /// What became of the one peer that was asked.
+    fn outcome(future: ReplyFuture) -> String {
+        let mut future = pin!(future);
+        let deadline = Instant::now() + LONG;
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(replies) => {
+                    let replies = replies.expect("the primary was asked");
+                    return match &replies.iter().next().expect("one was asked").outcome {
+                        Outcome::Replied(reply) => {
+                            String::from_utf8_lossy(reply.param()).into_owned()
+                        }
+                        other => format!("{other:?}"),
+                    };
+                }
+                Poll::Pending if Instant::now() < deadline => std::thread::yield_now(),
+                Poll::Pending => panic!("there is no answer"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_waits_for_the_answer_to_its_own_path_and_name() {
+        let pair = Pair::new();
+        let mut waiting = Waiting::with_room(4);
+        let [(first, one), (second, two)] = [pair.ask(), pair.ask()];
+        let (path_one, path_two) = (*one.peer(), *two.peer());
+        assert_ne!(path_one, path_two);
+        let name = *one.name();
+        waiting.keep(one);
+        waiting.keep(two);
+        assert!(waiting.take((path_one, ActionName::new("other").expect("a name"))).is_none());
+        waiting.take((path_two, name)).expect("it waits").reply(b"two").expect("he waits");
+        waiting.take((path_one, name)).expect("it waits").reply(b"one").expect("he waits");
+        assert!(waiting.take((path_one, name)).is_none(), "it is answered once");
+        assert_eq!([outcome(first), outcome(second)], ["one", "two"]);
+        assert!(waiting.requests.is_empty() && waiting.numbers.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_is_taken_by_its_number_is_gone() {
+        let pair = Pair::new();
+        let mut waiting = Waiting::with_room(4);
+        let (future, request) = pair.ask();
+        let number = waiting.keep(request);
+        drop(waiting.take_number(number).expect("it waits"));
+        assert_eq!(outcome(future), "Ignored");
+        assert!(waiting.take_number(number).is_none());
+        assert!(waiting.requests.is_empty() && waiting.numbers.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_makes_room_and_is_ignored() {
+        let pair = Pair::new();
+        let mut waiting = Waiting::with_room(4);
+        let (oldest, request) = pair.ask();
+        waiting.keep(request);
+        let others: Vec<_> = (0..4)
+            .map(|_| {
+                let (future, request) = pair.ask();
+                waiting.keep(request);
+                future
+            })
+            .collect();
+        assert_eq!(outcome(oldest), "Ignored");
+        assert_eq!((waiting.requests.len(), waiting.numbers.len()), (4, 4));
+        drop(waiting);
+        for future in others {
+            assert_eq!(outcome(future), "Ignored");
+        }
+        pair.primary.leave();
+    }
 }

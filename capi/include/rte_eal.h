@@ -22,29 +22,6 @@
 #include <rte_config.h>
 #include <rte_per_lcore.h>
 
-/*
- * All object files of a program must be compiled with the same RTE_MP_ABI, else one would read the other's
- * messages wrongly. So each says in a symbol which it has. The linker takes the symbol any number of
- * times as long as its value is the same, and else refuses the program with "multiple definition" or
- * "duplicate symbol" and the symbol's name. Where several files become one for the assembler (-flto) it is
- * the assembler that says so. The symbol is hidden: each shared object may have a choice of its own.
- */
-#ifndef RTEMP_LIBRARY /* the library itself takes both */
-#define RTEMP_TEXT_OF(x) #x
-#define RTEMP_VALUE_OF(x) RTEMP_TEXT_OF(x)
-__asm__(".ifdef rte_mp_abi_differs_between_object_files\n"
-	".if rte_mp_abi_differs_between_object_files - " RTEMP_VALUE_OF(RTE_MP_ABI) "\n"
-	".error \"rte_mp_abi_differs_between_object_files: compile all with one RTE_MP_ABI\"\n"
-	".endif\n"
-	".else\n"
-	".globl rte_mp_abi_differs_between_object_files\n"
-	".hidden rte_mp_abi_differs_between_object_files\n"
-	"rte_mp_abi_differs_between_object_files = " RTEMP_VALUE_OF(RTE_MP_ABI) "\n"
-	".endif\n");
-#undef RTEMP_VALUE_OF
-#undef RTEMP_TEXT_OF
-#endif
-
 /* The functions that take messages have a symbol for each layout of them. */
 #if RTE_MP_ABI == 22
 #define RTEMP_ABI_SYMBOL(name) __asm__(#name "_abi22")
@@ -54,6 +31,51 @@ __asm__(".ifdef rte_mp_abi_differs_between_object_files\n"
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/*
+ * All object files of a program must be compiled with the same RTE_MP_ABI, else one would read the other's
+ * messages wrongly. So that the linker sees to it, each defines one symbol, in a section group that is named
+ * after its RTE_MP_ABI. Of equal groups the linker keeps one; of different ones it keeps each, and then
+ * refuses the program for two definitions of rte_mp_abi_differs_between_object_files. The symbol is hidden:
+ * each shared object may have a choice of its own.
+ *
+ * That stands in a function, which is never called, for the sake of -flto: so there too it is given out
+ * once for each RTE_MP_ABI. When both come to be in one piece for the assembler, that refuses them.
+ *
+ * The library has both layouts, and no such symbol.
+ */
+#ifndef RTEMP_LIBRARY
+#define RTEMP_ABI_TEXT_OF(abi) #abi
+#define RTEMP_ABI_TEXT(abi) RTEMP_ABI_TEXT_OF(abi)
+#define RTEMP_ABI_FUNCTION_OF(abi) rtemp_abi_##abi
+#define RTEMP_ABI_FUNCTION(abi) RTEMP_ABI_FUNCTION_OF(abi)
+
+void RTEMP_ABI_FUNCTION(RTE_MP_ABI)(void);
+
+__attribute__((__weak__, __used__, __noinline__, __visibility__("hidden")))
+void RTEMP_ABI_FUNCTION(RTE_MP_ABI)(void)
+{
+	__asm__ volatile(
+		".ifdef .Lrtemp_abi\n"
+		".if .Lrtemp_abi - " RTEMP_ABI_TEXT(RTE_MP_ABI) "\n"
+		".error \"rte_mp_abi_differs_between_object_files\"\n"
+		".endif\n"
+		".else\n"
+		".Lrtemp_abi = " RTEMP_ABI_TEXT(RTE_MP_ABI) "\n"
+		".pushsection .rte_mp_abi, \"G\", %progbits, rtemp_abi_" RTEMP_ABI_TEXT(RTE_MP_ABI) ", comdat\n"
+		".globl rte_mp_abi_differs_between_object_files\n"
+		".hidden rte_mp_abi_differs_between_object_files\n"
+		"rte_mp_abi_differs_between_object_files:\n"
+		".byte " RTEMP_ABI_TEXT(RTE_MP_ABI) "\n"
+		".popsection\n"
+		".endif\n");
+}
+
+#undef RTEMP_ABI_FUNCTION
+#undef RTEMP_ABI_FUNCTION_OF
+#undef RTEMP_ABI_TEXT
+#undef RTEMP_ABI_TEXT_OF
 #endif
 
 /*

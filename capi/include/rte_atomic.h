@@ -6,6 +6,7 @@
 #define RTE_MP_RTE_ATOMIC_H
 
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <rte_common.h>
 #include <rte_compat.h>

@@ -112,27 +112,34 @@ enum rte_proc_type_t {
 int rte_eal_init(int argc, char **argv);
 
 /*
- * Leaves the group: alarms, workers and callbacks have ended when it returns, memory is unmapped, and files
- * that this process made are removed. Returns 0; or a negative errno, -EALREADY where there is nothing to
- * leave.
+ * Leaves the group: callbacks have ended when it returns, unless it is called by one, and files that this
+ * process made are removed. Returns 0, also before rte_eal_init(); -1 and EALREADY the second time.
+ *
+ * Differs from DPDK: what a process leaves undone when it ends by exit() is done then.
  */
 int rte_eal_cleanup(void);
 
-/* What this process is: primary or secondary after rte_eal_init(), RTE_PROC_AUTO or PRIMARY before. */
+/* What this process is to its group; RTE_PROC_PRIMARY before rte_eal_init() and after rte_eal_cleanup(). */
 enum rte_proc_type_t rte_eal_process_type(void);
 
 /*
- * Whether a primary runs: 1 or 0. It may be called before rte_eal_init(). `config_file_path` is the
- * group's config file; NULL for that of the group joined, or of the default prefix.
+ * Whether a primary runs: 1 or 0. `config_file_path` is the config file of any group; or NULL for that of
+ * the group joined, which a secondary asks: a primary is told 0 of itself, and so is everybody before
+ * rte_eal_init().
  *
- * Differs from DPDK: a primary may ask too; there, asking lets go of its own lock.
+ * Differs from DPDK: a primary that asks keeps the lock by which it is known; there it lets go of it.
  */
 int rte_eal_primary_proc_alive(const char *config_file_path);
 
-/* Whether the group's memory is on hugepages: 1 or 0. */
+/*
+ * Whether hugepages may be used: 1, or 0 with --no-huge.
+ *
+ * Differs from DPDK: nothing needs them.
+ */
 int rte_eal_has_hugepages(void);
 
-/* The directory of the group's files. The text belongs to the library. */
+/* The directory of the group's files; empty where there are none, and before rte_eal_init(). The text belongs
+ * to the library, and holds as long as the process. */
 const char *rte_eal_get_runtime_dir(void);
 
 /* Called with the program's name when usage is asked for (--help), after the library's own. */
@@ -198,7 +205,8 @@ struct rte_mp_reply {
  *
  * Differs from DPDK: a request that is refused, by a negative result and no reply, is answered at once by
  * "leave me out", and so is one for which there is no action. One that returns 0 may reply later, from any
- * thread. A sync request in a callback works; there, it times out.
+ * thread; when very many wait for that, the oldest is answered so too. A sync request in a callback works;
+ * there, it times out.
  */
 typedef int (*rte_mp_t)(const struct rte_mp_msg *msg, const void *peer);
 
@@ -210,12 +218,12 @@ typedef int (*rte_mp_async_reply_t)(const struct rte_mp_msg *request,
 				    const struct rte_mp_reply *reply);
 
 /*
- * Has `action` called with each message that is named `name` from now on. Does not block.
+ * Has `action` called with each message that is named `name` from now on. Does not block. It may be called
+ * before rte_eal_init(), and then begins with it. NULL for `action` takes the name, for which there is
+ * then no action.
  *
  * Fails with EINVAL when the name is NULL or empty, E2BIG when it is longer than 63 bytes, EEXIST when it
- * is registered, ENOTSUP without IPC (--no-shconf, --in-memory), ENOMEM.
- *
- * Differs from DPDK: NULL for `action` is EINVAL.
+ * is registered, ENOTSUP without IPC (--no-shconf, --in-memory).
  */
 int rte_mp_action_register(const char *name, rte_mp_t action) RTEMP_ABI_SYMBOL(rte_mp_action_register);
 

@@ -42,8 +42,8 @@ void rte_free(void *ptr);
  * object can begin. What is in them is undefined.
  *
  * May wait for other processes that are allocating. Returns NULL with rte_errno set when that cannot be:
- * ENOMEM for too little memory, EINVAL for an alignment that is none, E_RTE_NO_CONFIG before
- * rte_eal_init(), ENOTSUP in a group whose primary is a DPDK process; and NULL for a size of 0.
+ * ENOMEM for too little memory, EINVAL for an alignment that is none, ENOTSUP before
+ * rte_eal_init() and in a group whose primary is a DPDK process; and NULL for a size of 0.
  */
 void *rte_malloc(const char *type, size_t size, unsigned int align)
 	__rte_alloc_size(2) __rte_malloc __rte_dealloc(rte_free, 1);

@@ -7,13 +7,17 @@
 #ifndef RTE_MP_RTE_MEMORY_H
 #define RTE_MP_RTE_MEMORY_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <rte_bitops.h>
 #include <rte_common.h>
 #include <rte_config.h>
+#include <rte_spinlock.h> /* and with it most of the others: programs count on that */
 
 #define RTE_PGSIZE_4K (1ULL << 12)
 #define RTE_PGSIZE_64K (1ULL << 16)

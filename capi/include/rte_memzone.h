@@ -64,8 +64,8 @@ struct rte_memzone {
  * May wait for other processes that are reserving. Returns the zone, which is valid until it is freed;
  * or NULL, with rte_errno: ENAMETOOLONG for a name over 31 bytes, EINVAL for one that is empty or NULL,
  * or a node that cannot be, EEXIST for a name that is taken, ENOSPC when there are too many zones,
- * ENOMEM when there is not so much memory, E_RTE_NO_CONFIG before rte_eal_init(), ENOTSUP in a group
- * whose primary is a DPDK process.
+ * ENOMEM when there is not so much memory, ENOTSUP before rte_eal_init() and in a group whose
+ * primary is a DPDK process.
  */
 const struct rte_memzone *rte_memzone_reserve(const char *name, size_t len, int socket_id,
 					      unsigned int flags);

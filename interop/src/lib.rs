@@ -4,7 +4,9 @@
 //! at the end that no descriptor was left open. [`with_dpdk`] opens one if this machine can run
 //! DPDK, [`with_room`] where no DPDK is needed. Peers are processes driven line by line: the C
 //! programs `c/dpdk_peer.c` and `c/dpdk_zones.c`, and [`peer_26_07`], which behaves like the newest release.
+//! Other C programs are compiled by the test that needs them, as a [`CProgram`].
 
+mod c_program;
 mod line;
 mod member;
 mod peer;
@@ -15,11 +17,15 @@ mod room;
 mod testpmd;
 mod zone_server;
 
+pub use c_program::{Against, CBuild, CProgram, c_example, c_prefix, c_sources};
 pub use member::{block_on, message, reply_text, text};
 pub use peer::{Failed, Peer, Received, Replies, Reply};
 pub use process::Process;
-pub use requirements::{free_hugepages, with_dpdk, with_dpdk_tool, with_hugepages, with_room};
-pub use room::Room;
+pub use requirements::{
+    free_hugepages, with_c_library, with_dpdk, with_dpdk_and_c_library, with_dpdk_tool,
+    with_hugepages, with_room,
+};
+pub use room::{Room, first_processor};
 pub use testpmd::Testpmd;
 pub use zone_server::{Counters, Reserved, ZoneServer};
 

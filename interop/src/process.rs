@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::is_readable_within;
 
@@ -92,6 +92,12 @@ impl Process {
             }
         }
         self.fail(&format!("ended without {what}"))
+    }
+
+    /// Presses Ctrl-C (SIGINT).
+    pub fn interrupt(&self) {
+        // An error means that it has ended by itself.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
     }
 
     /// Kills it (SIGKILL) and waits until it is gone.

@@ -1,7 +1,7 @@
 //! What a test needs of the machine, and what happens where that is missing.
 //!
-//! A test whose needs are not met says so in one line and passes, unless `RTE_MP_REQUIRE_DPDK=1`:
-//! then it fails.
+//! A test whose needs are not met says so in one line and passes, unless `RTE_MP_REQUIRE_DPDK=1`
+//! (or `RTE_MP_REQUIRE_C=1`, if it is the library for C that is missing): then it fails.
 
 use std::env;
 use std::fs;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Room;
+use crate::c_program::library_missing;
 use crate::room::hugepage_mounts;
 
 /// Fewer free pages than this, of 2 MB each, and some test would fail for want of memory.
@@ -23,9 +24,40 @@ const PROGRAMS: Result<&str, &str> =
         (None, None) => Err("the C programs were not built"),
     };
 
+/// Something that a test needs and this machine lacks.
+struct Missing {
+    what: String,
+    /// The variable that makes it a failure.
+    required_by: &'static str,
+}
+
+impl Missing {
+    fn dpdk(what: String) -> Self {
+        Self { what, required_by: "RTE_MP_REQUIRE_DPDK" }
+    }
+
+    fn c_library(what: String) -> Self {
+        Self { what, required_by: "RTE_MP_REQUIRE_C" }
+    }
+}
+
 /// Runs a test that needs DPDK.
 pub fn with_dpdk(test: impl FnOnce(&Room)) {
-    run(dpdk_missing, test);
+    run(|| dpdk_missing().map(Missing::dpdk), test);
+}
+
+/// Runs a test that needs the library for C as `cargo xtask install` put it.
+pub fn with_c_library(test: impl FnOnce(&Room)) {
+    run(|| library_missing().map(Missing::c_library), test);
+}
+
+/// Runs a test that needs DPDK and the library for C.
+pub fn with_dpdk_and_c_library(test: impl FnOnce(&Room)) {
+    let missing = || {
+        let dpdk = dpdk_missing().map(Missing::dpdk);
+        dpdk.or_else(|| library_missing().map(Missing::c_library))
+    };
+    run(missing, test);
 }
 
 /// Runs a test that needs DPDK and one of its own programs, such as `dpdk-testpmd`.
@@ -34,12 +66,13 @@ pub fn with_dpdk_tool(tool: &str, test: impl FnOnce(&Room)) {
         Some(_) => dpdk_missing(),
         None => Some(format!("{tool} is not installed (apt-get install dpdk-dev)")),
     };
-    run(missing, test);
+    run(|| missing().map(Missing::dpdk), test);
 }
 
 /// Runs a test that needs hugepages and no DPDK: a hugetlbfs of pages of 2 MB, which it is given.
 pub fn with_hugepages(test: impl FnOnce(&Room, &Path)) {
-    run(hugepages_missing, |room| test(room, &hugepage_mounts()[0]));
+    let missing = || hugepages_missing().map(Missing::dpdk);
+    run(missing, |room| test(room, &hugepage_mounts()[0]));
 }
 
 /// Runs a test that needs nothing but this crate's own peers.
@@ -62,16 +95,15 @@ pub(crate) fn example(name: &str) -> PathBuf {
     path
 }
 
-fn run(missing: impl FnOnce() -> Option<String>, test: impl FnOnce(&Room)) {
+fn run(missing: impl FnOnce() -> Option<Missing>, test: impl FnOnce(&Room)) {
     // One test at a time in a process: the check below counts the descriptors of all threads.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
 
-    if let Some(missing) = missing() {
-        let required = env::var_os("RTE_MP_REQUIRE_DPDK").is_some_and(|value| value == "1");
-        assert!(!required, "{missing}");
+    if let Some(Missing { what, required_by }) = missing() {
+        assert!(env::var_os(required_by).is_none_or(|value| value != "1"), "{what}");
         // Not `eprintln!`, which the test harness would swallow.
-        let _ = writeln!(io::stderr(), "left out: {missing}");
+        let _ = writeln!(io::stderr(), "left out: {what}");
         return;
     }
     let before = open_descriptors();

@@ -165,14 +165,16 @@ impl Room {
         ]
     }
 
-    fn command(&self, program: impl AsRef<Path>) -> Command {
+    /// A command that runs in this room, whatever program it is.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         // In the room, so that a core file is removed with it.
         command.env("RUNTIME_DIRECTORY", self.base()).current_dir(self.base());
         command
     }
 
-    fn start(&self, command: Command) -> Process {
+    /// Starts such a command.
+    pub fn start(&self, command: Command) -> Process {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         Process::start(command, &self.base().join(format!("errors-{number}")))
     }
@@ -209,7 +211,8 @@ fn remove_hugepages(prefix: &str) {
     }
 }
 
-fn first_processor() -> usize {
+/// A processor that this process may use.
+pub fn first_processor() -> usize {
     let allowed = sched_getaffinity(None).expect("one's own processors can be asked for");
     (0..CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).expect("we run on some processor")
 }

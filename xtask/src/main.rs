@@ -9,6 +9,7 @@ use std::process::ExitCode;
 mod bench;
 mod command;
 mod dpdk;
+mod install;
 mod test;
 mod threads;
 
@@ -22,6 +23,13 @@ tasks:
         --no-fuzz        leave out the fuzz targets, which take a minute each
         suites: code, docs, threads, fuzz, dpdk
 
+  install --prefix P [--libdir D] [--destdir DIR] [--debug]
+        Builds the library for C, and installs it with its headers for pkg-config.
+        --prefix P       where it will be used: /usr/local, or a directory of yours
+        --libdir D       where the libraries go; from P, if it is relative; default: lib
+        --destdir DIR    write below DIR what is going to be moved to P, as packagers do
+        --debug          keep line numbers and names for debuggers
+
   bench [--quick] [--json] [--check] [--only NAME]...
         Measures how fast it is, beside bare sockets and, where it can run, DPDK.
         --quick          fewer rounds
@@ -32,6 +40,8 @@ tasks:
 ";
 
 fn main() -> ExitCode {
+    // Where the command was typed: what it names is found from there.
+    let here = env::current_dir().unwrap_or_default();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     if let Err(error) = env::set_current_dir(&root) {
         eprintln!("xtask: cannot enter {}: {error}", root.display());
@@ -42,6 +52,10 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["test", arguments @ ..] => match test::Options::parse(arguments) {
             Ok(options) => test::run(&options),
+            Err(error) => usage(&error),
+        },
+        ["install", arguments @ ..] => match install::Options::parse(arguments, &here) {
+            Ok(options) => install::run(&options),
             Err(error) => usage(&error),
         },
         ["bench", arguments @ ..] => bench::run(arguments),

@@ -14,7 +14,6 @@ mod symbols;
 
 use files::Stage;
 
-/// What the library is called on the linker's command line.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const HEADERS: &str = "capi/include";
 const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
@@ -65,15 +64,15 @@ impl Options {
             *place = Some(value);
         }
         let prefix = prefix.ok_or("install needs --prefix DIRECTORY")?;
-        let prefix = absolute(&here.join(prefix))?;
-        let libdir = absolute(&prefix.join(libdir.unwrap_or("lib")))?;
-        let destdir = destdir.map(|directory| absolute(&here.join(directory))).transpose()?;
+        let prefix = usable(absolute(&here.join(prefix)))?;
+        let libdir = usable(absolute(&prefix.join(libdir.unwrap_or("lib"))))?;
+        let destdir = destdir.map(|directory| absolute(&here.join(directory)));
         Ok(Self { prefix, libdir, destdir, debug })
     }
 }
 
-/// Takes out `.` and `..`, which would not survive in what pkg-config reads.
-fn absolute(path: &Path) -> Result<PathBuf, String> {
+/// Takes out `.` and `..`: a path may be used before the directories in it exist.
+fn absolute(path: &Path) -> PathBuf {
     let mut result = PathBuf::new();
     for component in path.components() {
         match component {
@@ -84,10 +83,17 @@ fn absolute(path: &Path) -> Result<PathBuf, String> {
             other => result.push(other),
         }
     }
-    if result.to_str().is_some() {
-        Ok(result)
-    } else {
-        Err(format!("{}: a directory's name must be UTF-8", path.display()))
+    result
+}
+
+/// Refuses what Makefiles, shells or pkg-config would take apart: blanks, quotes and the like.
+fn usable(path: PathBuf) -> Result<PathBuf, String> {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+@=,~".contains(letter);
+    match path.to_str() {
+        Some(text) if text.chars().all(is_plain) => Ok(path),
+        _ => Err(format!(
+            "{path:?} cannot be installed to: pkg-config and make need names of letters, digits and /._-+@=,~"
+        )),
     }
 }
 
@@ -108,7 +114,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 /// What failed, in one line.
 pub(crate) fn install(options: &Options) -> Result<(), String> {
     let stage = Stage::new(options.destdir.as_deref());
-    stage.make_directory(&options.libdir)?; // before the minute that the build may take
+    stage.check(&options.libdir)?; // before the minute that the build may take
     let built = library::build(options.debug)?;
 
     let shared = format!("librte_mp.so.{VERSION}");
@@ -151,7 +157,6 @@ pub(crate) fn install(options: &Options) -> Result<(), String> {
 fn install_headers(stage: &Stage, includes: &Path) -> Result<usize, String> {
     let headers = files::list(Path::new(HEADERS))?;
     let names: Vec<&str> = headers.iter().map(String::as_str).collect();
-    stage.make_directory(includes)?;
     stage.remove_others(includes, "rte_", &names)?;
     for name in &names {
         stage.copy(&Path::new(HEADERS).join(name), &includes.join(name), 0o644)?;

@@ -1,4 +1,4 @@
-//! Puts files where they belong, so that nobody ever sees half of one.
+//! Puts files where they belong, so that nobody ever sees half of one, and all can read them.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -23,9 +23,14 @@ impl<'a> Stage<'a> {
         }
     }
 
-    pub(super) fn make_directory(&self, path: &Path) -> Result<(), String> {
-        let place = self.place(path);
-        fs::create_dir_all(&place).map_err(at(&place))
+    /// Makes sure that files can be written into `directory`, and makes it if need be.
+    pub(super) fn check(&self, directory: &Path) -> Result<(), String> {
+        let probe = directory.join(".rte-mp");
+        self.write(&probe, "").map_err(|error| {
+            format!("{error}: nothing can be installed there (--prefix says where)")
+        })?;
+        let place = self.place(&probe);
+        fs::remove_file(&place).map_err(at(&place))
     }
 
     pub(super) fn copy(&self, source: &Path, path: &Path, mode: u32) -> Result<(), String> {
@@ -55,6 +60,7 @@ impl<'a> Stage<'a> {
         keep: &[&str],
     ) -> Result<(), String> {
         let place = self.place(directory);
+        make_directory(&place)?;
         for name in list(&place)? {
             if name.starts_with(start) && !keep.contains(&name.as_str()) {
                 let stale = place.join(name);
@@ -69,7 +75,7 @@ impl<'a> Stage<'a> {
     fn put(&self, path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> Result<(), String> {
         let place = self.place(path);
         let directory = place.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(directory).map_err(at(directory))?;
+        make_directory(directory)?;
         let name = place.file_name().unwrap_or_default().display();
         let new = directory.join(format!(".{name}.{}", std::process::id()));
         let put = make(&new).and_then(|()| fs::rename(&new, &place));
@@ -78,6 +84,43 @@ impl<'a> Stage<'a> {
             at(&place)(error)
         })
     }
+}
+
+/// A directory that is removed on drop.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes one of this process's own inside of `directory`.
+    pub(super) fn new(directory: &Path) -> Result<Self, String> {
+        let path = directory.join(format!("scratch-{}", std::process::id()));
+        fs::create_dir_all(&path).map_err(at(&path))?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("xtask: {}", at(&self.0)(error));
+        }
+    }
+}
+
+/// Makes a directory and those above it, which anybody may enter whatever the umask says.
+fn make_directory(directory: &Path) -> Result<(), String> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = directory.parent() {
+        make_directory(above)?;
+    }
+    fs::create_dir(directory)
+        .and_then(|()| fs::set_permissions(directory, Permissions::from_mode(0o755)))
+        .map_err(at(directory))
 }
 
 /// Lists the names of the files in `directory`, in order.

@@ -6,35 +6,37 @@
 //! archive, and the shared library is linked from it, with a version for each symbol.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use super::files::at;
+use super::files::{Scratch, at};
 use super::{VERSION, symbols};
 use crate::command::{self, cargo};
 
-/// Where all of this is built, apart from everything else: it is built with flags of its own.
-const DIRECTORY: &str = "target/c/build";
+/// Where cargo builds it, apart from everything else: with flags of its own.
+const BUILD: &str = "target/c/build";
 
-/// What the compiler links into every program by itself.
+/// What a compiler links into every program by itself.
 const OF_THE_COMPILER: [&str; 2] = ["-lgcc_s", "-lc"];
 
+/// Both libraries, until this is dropped.
 pub(super) struct Built {
     pub(super) shared: PathBuf,
     pub(super) archive: PathBuf,
-    /// What the archive needs besides, such as `-lm`.
+    /// What a program needs besides, such as `-lm`.
     pub(super) system_libraries: String,
+    _scratch: Scratch,
 }
 
-/// Gives the name that programs ask for at run time: it stays as long as they need no new build.
+/// Gives the name that programs ask for at run time: it stays for as long as they need no new build.
 pub(super) fn soname() -> String {
     let major = VERSION.split('.').next().unwrap_or_default();
     format!("librte_mp.so.{major}")
 }
 
-/// Gives the C compiler, which also links: `CC`, or `cc`.
+/// Gives the C compiler, which is the linker too: `CC`, or `cc`.
 pub(super) fn compiler() -> Command {
     let named = env::var("CC").unwrap_or_default();
     let mut words = named.split_whitespace();
@@ -43,83 +45,97 @@ pub(super) fn compiler() -> Command {
     command
 }
 
-/// Builds both libraries.
+/// Builds both libraries; `debug` keeps names and line numbers in them.
 ///
 /// # Errors
 /// What is missing or failed, in one line.
 pub(super) fn build(debug: bool) -> Result<Built, String> {
-    for (program, package) in [("nm", "binutils"), ("objcopy", "binutils"), ("ar", "binutils")] {
-        if !command::is_installed(program) {
-            return Err(format!("there is no {program}: install {package}"));
-        }
-    }
-    if !command::succeeds(compiler().arg("--version")) {
-        let name = compiler().get_program().display().to_string();
-        return Err(format!(
-            "the C compiler {name:?} cannot be run: install gcc, or name another in CC"
-        ));
-    }
-    let directory = env::current_dir().map_err(at(Path::new(".")))?.join(DIRECTORY);
-    fs::create_dir_all(&directory).map_err(at(&directory))?;
-    let (archive, system_libraries) = build_crate(&directory)?;
-    let object = join(&directory, &archive, debug)?;
+    check_tools()?;
+    let (archive, system_libraries) = build_crate()?;
+    let scratch = Scratch::new(Path::new(BUILD))?;
+    let object = join(&scratch, &archive, debug)?;
     Ok(Built {
-        shared: share(&directory, &object, debug)?,
-        archive: pack(&directory, &object)?,
+        shared: share(&scratch, &object, &system_libraries, debug)?,
+        archive: pack(&scratch, &object)?,
         system_libraries,
+        _scratch: scratch,
     })
 }
 
+fn check_tools() -> Result<(), String> {
+    let compiler_name = compiler().get_program().display().to_string();
+    if !command::succeeds(compiler().arg("--version")) {
+        return Err(format!("no C compiler {compiler_name:?}: install gcc, or name one in CC"));
+    }
+    match ["ar", "ld.bfd", "nm", "objcopy"].iter().find(|tool| !command::is_installed(tool)) {
+        Some(tool) => Err(format!("no {tool}: install binutils")),
+        None => Ok(()),
+    }
+}
+
 /// Has cargo build the crate, and rustc name the system's libraries that it needs.
-fn build_crate(directory: &Path) -> Result<(PathBuf, String), String> {
-    let host = rustc_says(&["--print", "host-tuple"])?;
-    let libraries = directory.join("native-static-libs");
-    let mut build = cargo(["rustc", "--quiet", "--release", "--locked"]);
-    build.args(["--package", "rte-mp-capi", "--lib", "--target", &host]);
-    build.arg("--target-dir").arg(directory);
-    build.arg("--").arg(format!("--print=native-static-libs={}", libraries.display()));
-    build.env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\u{1f}"));
-    command::run(&mut build)?;
-    let archive = directory.join(host).join("release/librte_mp_capi.a");
+fn build_crate() -> Result<(PathBuf, String), String> {
+    let build = here()?.join(BUILD);
+    let host = rustc_says("host-tuple")?;
+    let libraries = build.join("native-static-libs");
+    let mut cargo = cargo(["rustc", "--release", "--locked", "--package", "rte-mp-capi", "--lib"]);
+    cargo.args(["--target", &host, "--target-dir"]).arg(&build);
+    cargo.arg("--").arg(format!("--print=native-static-libs={}", libraries.display()));
+    without_paths_of_this_machine(&mut cargo)?;
+    run_without_note(&mut cargo)?;
+
+    let archive = build.join(host).join("release/librte_mp_capi.a");
     let needed = fs::read_to_string(&libraries).map_err(at(&libraries))?;
     let needed = needed.split_whitespace().filter(|library| !OF_THE_COMPILER.contains(library));
     Ok((archive, needed.collect::<Vec<_>>().join(" ")))
 }
 
-/// The caller's flags, and that no path of this machine shall be in what is installed.
-fn flags() -> Result<Vec<String>, String> {
-    let root = env::current_dir().map_err(at(Path::new(".")))?;
-    let home = |name: &str| env::var_os(name).map(PathBuf::from);
-    let cargo = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
-    let sysroot = rustc_says(&["--print", "sysroot"])?;
-    let mut flags: Vec<String> = match env::var("CARGO_ENCODED_RUSTFLAGS") {
-        Ok(flags) => flags.split('\u{1f}').map(str::to_owned).collect(),
-        Err(_) => env::var("RUSTFLAGS")
-            .unwrap_or_default()
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect(),
+/// Adds to the caller's flags what names sources by where they come from, not by where they lie.
+fn without_paths_of_this_machine(cargo: &mut Command) -> Result<(), String> {
+    let directory = |name: &str| env::var_os(name).map(PathBuf::from);
+    let registry = directory("CARGO_HOME").or_else(|| Some(directory("HOME")?.join(".cargo")));
+    let sysroot = PathBuf::from(rustc_says("sysroot")?);
+    let root = here()?;
+    let places = [(registry, "/cargo"), (Some(sysroot), "/rust"), (Some(root.clone()), "/rte-mp")];
+    let remapped = places.into_iter().filter_map(|(place, name)| {
+        Some(format!("--remap-path-prefix={}={name}", place?.display()))
+    });
+    let given = match env::var("CARGO_ENCODED_RUSTFLAGS") {
+        Ok(flags) => flags,
+        Err(_) => env::var("RUSTFLAGS").unwrap_or_default().replace(' ', "\u{1f}"),
     };
-    flags.retain(|flag| !flag.is_empty());
-    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    flags.extend(cargo.map(|cargo| remap(&cargo, "/cargo")));
-    flags.push(remap(Path::new(&sysroot), "/rust"));
-    flags.push(remap(&root, "/rte-mp"));
-    Ok(flags)
+    let given = given.split('\u{1f}').filter(|flag| !flag.is_empty()).map(str::to_owned);
+    let flags: Vec<String> = given.chain(remapped).collect();
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+
+    let given = env::var("CFLAGS").unwrap_or_default();
+    cargo.env("CFLAGS", format!("{given} -ffile-prefix-map={}=/rte-mp", root.display()));
+    Ok(())
 }
 
-fn rustc_says(arguments: &[&str]) -> Result<String, String> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
-    Ok(command::output(Command::new(rustc).args(arguments))?.trim().to_owned())
+/// Shows what cargo says, but for a note that tells where our own file is.
+fn run_without_note(cargo: &mut Command) -> Result<(), String> {
+    let failed = |error| format!("cargo: {error}");
+    let mut child = cargo.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+    let stderr = child.stderr.take().expect("it is piped");
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        if !line.is_empty() && !line.starts_with("note: native artifacts to link against") {
+            eprintln!("{line}");
+        }
+    }
+    match child.wait().map_err(failed)? {
+        status if status.success() => Ok(()),
+        status => Err(format!("the library cannot be built: cargo: {status}")),
+    }
 }
 
 /// Joins what is needed of cargo's archive to one object, and hides all but the listed symbols.
 ///
-/// Groups of sections are dissolved: a linker would otherwise take our `DW.ref.rust_eh_personality`
-/// for another library's, and throw ours away although we refer to it.
-fn join(directory: &Path, archive: &Path, debug: bool) -> Result<PathBuf, String> {
+/// Groups of sections are dissolved: a linker would otherwise take another library's
+/// `DW.ref.rust_eh_personality` for ours, and throw ours away although we refer to it.
+fn join(scratch: &Scratch, archive: &Path, debug: bool) -> Result<PathBuf, String> {
     let listed = symbols::listed()?;
-    let joined = directory.join("joined.o");
+    let joined = scratch.file("joined.o");
     let mut linker = compiler();
     linker.args(["-r", "-nostdlib", "-fuse-ld=bfd", "-Wl,--gc-sections"]);
     linker.arg("-Wl,--force-group-allocation");
@@ -133,21 +149,26 @@ fn join(directory: &Path, archive: &Path, debug: bool) -> Result<PathBuf, String
         println!("{} lists what is not there: {}", symbols::MAP, missing.join(", "));
     }
 
-    let visible = directory.join("visible");
-    let names: String = listed.intersection(&defined).map(|name| format!("{name}\n")).collect();
-    fs::write(&visible, names).map_err(at(&visible))?;
-    let object = directory.join("rte_mp.o");
+    let names = scratch.file("visible");
+    let text: String = listed.iter().map(|name| format!("{name}\n")).collect();
+    fs::write(&names, text).map_err(at(&names))?;
+    let object = scratch.file("rte_mp.o");
     let mut objcopy = Command::new("objcopy");
-    objcopy.arg(format!("--keep-global-symbols={}", visible.display()));
+    objcopy.arg(format!("--keep-global-symbols={}", names.display()));
     if !debug {
         objcopy.arg("--strip-unneeded");
     }
-    command::output(objcopy.arg(&joined).arg(&object))?;
+    command::output(objcopy.args([&joined, &object]))?;
     Ok(object)
 }
 
-fn share(directory: &Path, object: &Path, debug: bool) -> Result<PathBuf, String> {
-    let shared = directory.join("librte_mp.so");
+fn share(
+    scratch: &Scratch,
+    object: &Path,
+    system_libraries: &str,
+    debug: bool,
+) -> Result<PathBuf, String> {
+    let shared = scratch.file("librte_mp.so");
     let mut linker = compiler();
     linker.args(["-shared", "-Wl,--gc-sections", "-Wl,-z,defs", "-Wl,-z,text"]);
     linker.args(["-Wl,-z,relro", "-Wl,-z,now"]);
@@ -157,16 +178,24 @@ fn share(directory: &Path, object: &Path, debug: bool) -> Result<PathBuf, String
         linker.arg("-Wl,--strip-all");
     }
     linker.arg("-o").arg(&shared).arg(object);
+    linker.arg("-Wl,--as-needed").args(system_libraries.split(' '));
     command::output(&mut linker)?;
     Ok(shared)
 }
 
-fn pack(directory: &Path, object: &Path) -> Result<PathBuf, String> {
-    let archive = directory.join("librte_mp.a");
-    if archive.exists() {
-        fs::remove_file(&archive).map_err(at(&archive))?;
-    }
-    // Without times and users, so that the same source gives the same archive.
+fn pack(scratch: &Scratch, object: &Path) -> Result<PathBuf, String> {
+    let archive = scratch.file("librte_mp.a");
+    // Without times and users, so that the same sources give the same archive.
     command::output(Command::new("ar").arg("rcsD").args([&archive, object]))?;
     Ok(archive)
+}
+
+fn rustc_says(what: &str) -> Result<String, String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let said = command::output(Command::new(rustc).args(["--print", what]))?;
+    Ok(said.trim().to_owned())
+}
+
+fn here() -> Result<PathBuf, String> {
+    env::current_dir().map_err(at(Path::new(".")))
 }

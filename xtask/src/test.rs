@@ -6,6 +6,7 @@ use std::env;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use crate::c;
 use crate::command::{self, cargo};
 use crate::dpdk;
 use crate::threads::Sanitizer;
@@ -53,9 +54,13 @@ struct Suite {
     run: fn(&Options) -> Result<(), Shortfall>,
 }
 
-const SUITES: [Suite; 6] = [
+/// What `--require-dpdk` is about: the second takes all that the first does.
+const REQUIRED: [&str; 2] = ["c", "dpdk"];
+
+const SUITES: [Suite; 7] = [
     Suite { name: "code", what: "unit and integration tests", run: code },
     Suite { name: "docs", what: "the examples in the documentation", run: docs },
+    Suite { name: "c", what: "C programs against the library", run: c },
     Suite { name: "threads", what: "the library under ThreadSanitizer", run: threads },
     Suite { name: "loom", what: "lanes in every order of events", run: loom },
     Suite { name: "fuzz", what: "each fuzz target for a minute", run: fuzz },
@@ -123,18 +128,35 @@ impl Report {
         match self.result {
             Ok(()) => false,
             Err(Shortfall::Failed(_)) => true,
-            Err(Shortfall::LeftOut(_)) => self.suite.name == "dpdk" && options.require_dpdk,
+            Err(Shortfall::LeftOut(_)) => {
+                options.require_dpdk && REQUIRED.contains(&self.suite.name)
+            }
         }
     }
 }
 
+/// But for the packages that have suites of their own.
 fn code(_: &Options) -> Result<(), Shortfall> {
-    let tested = ["--workspace", "--all-features", "--exclude", "rte-mp-interop"];
-    Ok(run_tests(&tested, |_| ())?)
+    let others = ["--exclude", "rte-mp-capi", "--exclude", "rte-mp-interop"];
+    Ok(run_tests(&[&["--workspace", "--all-features"], &others[..]].concat(), |_| ())?)
 }
 
 fn docs(_: &Options) -> Result<(), Shortfall> {
     Ok(command::run(&mut cargo(["test", "--doc", "--workspace", "--all-features"]))?)
+}
+
+fn c(_: &Options) -> Result<(), Shortfall> {
+    let library = c_library();
+    run_tests(&["--package", "rte-mp-capi"], |cargo| {
+        // The units need no library, and the other tests say that they are left out.
+        library.iter().for_each(|library| library.apply(cargo));
+    })?;
+    library.map(drop)
+}
+
+fn c_library() -> Result<c::Library, Shortfall> {
+    c::prepare_tools().map_err(Shortfall::LeftOut)?;
+    Ok(c::Library::install()?)
 }
 
 /// Without the feature `tokio`: its scheduler orders threads by fences, which are not followed.
@@ -165,17 +187,17 @@ fn fuzz(options: &Options) -> Result<(), Shortfall> {
 }
 
 fn dpdk(_: &Options) -> Result<(), Shortfall> {
-    let tested = ["--package", "rte-mp-interop"];
-    match dpdk::prepare() {
-        Ok(_hugepages) => Ok(run_tests(&tested, |cargo| {
+    let hugepages = dpdk::prepare();
+    let library = c_library();
+    run_tests(&["--package", "rte-mp-interop"], |cargo| {
+        // Some of them need no DPDK or no C, and the others say that they are left out.
+        if hugepages.is_ok() {
             cargo.env("RTE_MP_REQUIRE_DPDK", "1");
-        })?),
-        Err(reason) => {
-            // Some of them need no DPDK, and the others say that they are left out.
-            run_tests(&tested, |_| ())?;
-            Err(Shortfall::LeftOut(reason))
         }
-    }
+        library.iter().for_each(|library| library.apply(cargo));
+    })?;
+    hugepages.map_err(Shortfall::LeftOut)?;
+    library.map(drop)
 }
 
 /// Runs the tests of some packages, but not the documentation's examples: with nextest, which gives
@@ -223,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_dpdk_suite_can_be_required() {
+    fn only_the_suites_with_c_programs_can_be_required() {
         let left_out = |name: &str| Report {
             suite: SUITES.iter().find(|suite| suite.name == name).expect("it is a suite"),
             result: Err(Shortfall::LeftOut("no hugepages".to_owned())),
@@ -231,6 +253,7 @@ mod tests {
         };
         let required = Options { require_dpdk: true, ..Options::default() };
         assert!(left_out("dpdk").is_failure(&required));
+        assert!(left_out("c").is_failure(&required));
         assert!(!left_out("dpdk").is_failure(&Options::default()));
         assert!(!left_out("fuzz").is_failure(&required));
         assert_eq!(left_out("dpdk").line(), "dpdk     left out     0.0 s  no hugepages");

@@ -93,16 +93,30 @@ pub enum HugepagesError {
         /// The primary's address of the page.
         address: u64,
     },
-    /// This process has something at the addresses of the zone's pages already (`EEXIST`): itself,
-    /// or another zone that lies in one of these pages.
+    /// This process has something of its own at the addresses of the zone's pages (`EEXIST`).
     #[error(
-        "zone {zone:?} cannot be mapped at its own address: {:#x}..{:#x} is in use in this process, \
-         be it by a zone in the same pages; map it anywhere, or start the primary with another \
-         --base-virtaddr",
+        "zone {zone:?} cannot be mapped at its own address: {:#x}..{:#x} is in use in this process; \
+         map it anywhere, or start the primary with another --base-virtaddr",
         .addresses.start,
         .addresses.end
     )]
     AddressTaken {
+        /// The zone.
+        zone: String,
+        /// The addresses of its pages.
+        addresses: Range<u64>,
+    },
+    /// A zone of this process lies at the addresses of the zone's pages, and in other pages: the
+    /// primary has freed it and taken new pages since, or it is another primary's (`EEXIST`). Once
+    /// it is dropped, this one can be mapped.
+    #[error(
+        "zone {zone:?} cannot be mapped at its own address: this process keeps a zone in \
+         {:#x}..{:#x} that the primary has freed since, or that is another primary's; drop that \
+         one, or map this one anywhere",
+        .addresses.start,
+        .addresses.end
+    )]
+    AddressHeld {
         /// The zone.
         zone: String,
         /// The addresses of its pages.
@@ -193,7 +207,7 @@ impl HugepagesError {
             Self::Version { .. } => Errno::PROTONOSUPPORT,
             Self::Pages { source: FindError::External, .. } => Errno::NOTSUP,
             Self::Broken { .. } | Self::Pages { .. } | Self::Page { .. } => Errno::PROTO,
-            Self::AddressTaken { .. } => Errno::EXIST,
+            Self::AddressTaken { .. } | Self::AddressHeld { .. } => Errno::EXIST,
             Self::NoProcess { .. } => Errno::SRCH,
             Self::NotMapped { .. } => Errno::FAULT,
             Self::Rights { source, .. } | Self::Io { source, .. } => return raw(source),

@@ -105,7 +105,8 @@ impl Memzone {
     /// Points to its first byte in this process, valid for as long as the zone or a clone lives.
     ///
     /// Other processes may write there at any time: what is done with the pointer must be atomic, or
-    /// agreed on with them. Writing to a zone that may only be read ends the process.
+    /// agreed on with them. Writing to a zone that may only be read ends the process, unless it shares
+    /// a page with one that may be written.
     pub fn as_ptr(&self) -> *mut u8 {
         self.area.pointer(self.offset)
     }

@@ -226,8 +226,18 @@ impl<'a> OpenMemzone<'a> {
         self
     }
 
-    /// Maps it where the primary has it, so that pointers into the same zone can be followed.
-    /// Default: anywhere. Two zones that share a page cannot both be mapped so.
+    /// Maps it where the primary has it, so that pointers in it, also those into other zones that are
+    /// mapped so, can be followed. Default: anywhere.
+    ///
+    /// Zones that lie in one page share it here too, whoever in this process looks them up, and it
+    /// goes with the last of them. If any of them was to be writable, nothing but
+    /// [`Memzone::is_writable`] keeps the others from being written through their pointers. Nothing
+    /// is ever mapped over: if this process has something else at one of the addresses, be it a zone
+    /// whose page the primary has given back and taken anew since, the lookup fails
+    /// ([`HugepagesError::AddressTaken`], [`HugepagesError::AddressHeld`]).
+    ///
+    /// The first zone in a page costs a reading of the primary's `/proc/PID/maps`; those after it
+    /// cost much less, for as long as the page is mapped.
     pub fn same_address(mut self) -> Self {
         self.placement = Placement::SameAddress;
         self

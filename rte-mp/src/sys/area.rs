@@ -5,20 +5,66 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
+use super::fixed::{FixedPages, Source};
 use super::pages::{Access, Reservation};
 use super::shared::Shared;
 
-/// A part of a mapping that is shared; the whole mapping ends when this is dropped.
+/// Addresses of ours, where pages are laid.
+#[derive(Debug)]
+pub(crate) enum Site {
+    /// A range of our own, wherever there was room.
+    Own(Reservation),
+    /// Where another process has the pages; others here may share them.
+    Fixed(FixedPages),
+}
+
+impl Site {
+    /// Lays `len` bytes of a file at `at` from the start. Where pages may be shared, they are laid in
+    /// their order.
+    ///
+    /// # Errors
+    /// As [`Reservation::lay`] and [`FixedPages::lay`].
+    pub(crate) fn lay(
+        &mut self,
+        at: usize,
+        len: usize,
+        source: &Source<'_>,
+        access: Access,
+    ) -> io::Result<()> {
+        match self {
+            Self::Own(range) => range.lay(at, len, source.file, source.offset, access),
+            Self::Fixed(pages) => pages.lay(at, len, source, access),
+        }
+    }
+
+    fn start(&self) -> NonNull<u8> {
+        match self {
+            Self::Own(range) => range.start(),
+            Self::Fixed(pages) => pages.start(),
+        }
+    }
+
+    /// Gives how many bytes may be touched, if all was laid that should be.
+    fn len(&self) -> usize {
+        match self {
+            Self::Own(range) => range.len(),
+            Self::Fixed(pages) => pages.len(),
+        }
+    }
+}
+
+/// A part of a mapping that is shared; what of the mapping nobody else has ends when this is dropped.
 ///
 /// The files behind it cannot become shorter: they are sealed, or of a kind that only those who are
 /// trusted can open.
 #[derive(Debug)]
 pub(crate) struct Area {
-    range: Reservation,
-    /// Where it begins in the range.
+    site: Site,
+    /// Where it begins in the site.
     start: usize,
     len: usize,
     access: Access,
@@ -30,18 +76,18 @@ impl Area {
     /// # Errors
     /// `AlreadyExists` if something lies there; else the kernel's.
     pub(crate) fn map(file: BorrowedFd<'_>, len: usize, at: usize) -> io::Result<Self> {
-        let range = Reservation::of_file(file, len, at)?;
-        Ok(Self { range, start: 0, len, access: Access::Writable })
+        let site = Site::Own(Reservation::of_file(file, len, at)?);
+        Ok(Self { site, start: 0, len, access: Access::Writable })
     }
 
-    /// Takes the `len` bytes from `start` on of a range all of which was laid with `access`.
+    /// Takes the `len` bytes from `start` on of a site all of which was laid with `access`.
     ///
     /// # Panics
     /// If they do not lie inside.
-    pub(crate) fn over(range: Reservation, start: usize, len: usize, access: Access) -> Self {
-        let inside = start.checked_add(len).is_some_and(|end| end <= range.len());
-        assert!(inside, "{len} bytes at {start} of {}", range.len());
-        Self { range, start, len, access }
+    pub(crate) fn over(site: Site, start: usize, len: usize, access: Access) -> Self {
+        let inside = start.checked_add(len).is_some_and(|end| end <= site.len());
+        assert!(inside, "{len} bytes at {start} of {}", site.len());
+        Self { site, start, len, access }
     }
 
     /// Says what may be done to it: a write to one that may only be read ends the process.
@@ -65,9 +111,9 @@ impl Area {
     /// If it does not.
     pub(crate) fn pointer(&self, offset: usize) -> *mut u8 {
         assert!(offset <= self.len, "offset {offset} of {}", self.len);
-        // SAFETY: all of the area lies in the range, as was checked when it was made, and `offset`
+        // SAFETY: all of the area lies in the site, as was checked when it was made, and `offset`
         // is at most the area's length.
-        unsafe { self.range.start().as_ptr().add(self.start + offset) }
+        unsafe { self.site.start().as_ptr().add(self.start + offset) }
     }
 
     /// Borrows the first `count` words.

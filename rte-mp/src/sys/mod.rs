@@ -3,6 +3,7 @@
 //! Functions here return `io::Result` and know nothing of groups.
 
 pub(crate) mod area;
+pub(crate) mod fixed;
 pub(crate) mod gaps;
 pub(crate) mod mapping;
 pub(crate) mod memfd;

@@ -3,7 +3,6 @@
 //! The whole range is reserved first, so that nothing of ours or anybody else's in this process can
 //! be replaced: pages are only ever laid over the reservation. All of it goes when it is dropped.
 
-use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -40,7 +39,7 @@ impl Reservation {
     /// The kernel's: `ENOMEM` if there is no such range.
     pub(crate) fn anywhere(len: usize, align: usize) -> io::Result<Self> {
         let roomy = len.checked_add(align).ok_or(Errno::NOMEM)?;
-        let reserved = Self::reserve(ptr::null_mut(), roomy, MapFlags::empty())?;
+        let reserved = Self::reserve(roomy)?;
         let skip = reserved.start.as_ptr().align_offset(align);
         Ok(reserved.cut(skip, len))
     }
@@ -65,26 +64,15 @@ impl Reservation {
         Ok(mapped)
     }
 
-    /// Reserves `len` bytes at `address`.
-    ///
-    /// # Errors
-    /// The kernel's: `EEXIST` if this process has something there already, `EPERM` for addresses
-    /// that it may not use.
-    pub(crate) fn at(address: usize, len: usize) -> io::Result<Self> {
-        let wanted = ptr::without_provenance_mut(address);
-        Self::reserve(wanted, len, MapFlags::FIXED_NOREPLACE)?.only_at(address)
-    }
-
     /// Gives itself back if it is elsewhere: a kernel before 4.17 takes the address for a hint.
     fn only_at(self, address: usize) -> io::Result<Self> {
         if self.start.as_ptr().addr() == address { Ok(self) } else { Err(Errno::EXIST.into()) }
     }
 
-    fn reserve(address: *mut c_void, len: usize, flags: MapFlags) -> io::Result<Self> {
-        let flags = flags | MapFlags::PRIVATE | MapFlags::NORESERVE;
-        // SAFETY: without `FIXED`, a new mapping replaces nothing: the kernel chooses the place, or
-        // refuses one that is taken.
-        let start = unsafe { mmap_anonymous(address, len, ProtFlags::empty(), flags) }?;
+    fn reserve(len: usize) -> io::Result<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice replaces nothing.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), flags) }?;
         let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
         Ok(Self { start, len })
     }
@@ -189,14 +177,12 @@ mod tests {
         range.lay(PAGE, PAGE, file.as_file(), 0, Access::Writable).unwrap();
         assert_eq!(lines_with(&name), 2);
         let start = range.start.as_ptr().addr();
-        let taken = Reservation::at(start + PAGE, PAGE).unwrap_err();
+        let at = |address| Reservation::of_file(file.as_file().as_fd(), PAGE, address);
+        let taken = at(start + PAGE).unwrap_err();
         assert_eq!(taken.raw_os_error(), Some(Errno::EXIST.raw_os_error()));
         drop(range);
         assert_eq!(lines_with(&name), 0);
-        assert_eq!(
-            Reservation::at(start + PAGE, PAGE).unwrap().start.as_ptr().addr(),
-            start + PAGE
-        );
+        assert_eq!(at(start + PAGE).unwrap().start.as_ptr().addr(), start + PAGE);
     }
 
     #[test]

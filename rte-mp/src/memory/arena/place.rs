@@ -2,8 +2,7 @@
 //!
 //! A process may be several members of one group, and they cannot each have the arena mapped, since
 //! there is but one place for it. So they share one mapping, which is found by the file's identity.
-//! That list is the one `static` of this crate, because the address space that it is about is the
-//! process's too.
+//! That list is a `static`, because the address space that it is about is the process's too.
 
 use std::fs::{self, File};
 use std::io;

@@ -6,6 +6,10 @@
 //! frees, ends or restarts meanwhile gives an error and never somebody else's memory. The files are
 //! read by calls and not mapped, since a mapping of a file that gets shorter is deadly.
 //!
+//! A page that is mapped where the primary has it is mapped once, and shared by all zones in it. Who
+//! takes a share of it makes sure first that it still is the primary's page: that the file that is
+//! mapped still has the page's name, or is what the primary's process has mapped there.
+//!
 //! What cannot be guarded against is a primary that frees a zone later, while it is mapped: the
 //! memory may then hold other things, as it may for a DPDK secondary; and if it gives the page back
 //! out of a file that it keeps (`--single-file-segments`), touching it takes a fresh page, or ends
@@ -27,14 +31,13 @@ use std::path::{Path, PathBuf};
 
 use rte_mp_proto::memory::{MemoryConfig, MemzoneEntry, Pages, ZoneName};
 use rte_mp_proto::{Version, path};
-use rustix::io::Errno;
 
 use self::backing::Place;
 use self::primary::Primary;
 use self::tables::{PageTable, ZoneTable};
 use crate::error::HugepagesError;
-use crate::sys::area::Area;
-use crate::sys::pages::Reservation;
+use crate::sys::area::{Area, Site};
+use crate::sys::fixed::{FixedPages, Witness};
 
 pub(crate) use crate::sys::pages::Access;
 
@@ -66,6 +69,8 @@ pub(crate) struct Hugepages {
     config: File,
     primary: Primary,
     zones: ZoneTable,
+    /// Speaks for the pages of this primary.
+    witness: Witness,
 }
 
 impl Hugepages {
@@ -89,7 +94,8 @@ impl Hugepages {
             .memzones()
             .map_err(HugepagesError::broken(&config_path))?;
         let zones = ZoneTable::open(directory, table)?;
-        let hugepages = Self { directory: directory.to_owned(), version, config, primary, zones };
+        let (directory, witness) = (directory.to_owned(), Witness::default());
+        let hugepages = Self { directory, version, config, primary, zones, witness };
         hugepages.believe(Ok(()))?;
         Ok(hugepages)
     }
@@ -155,8 +161,11 @@ impl Hugepages {
             match self.believe(self.try_map(zone, access, placement)) {
                 Ok(Some(mapping)) => return Ok(mapping),
                 Ok(None) => {}
-                // A zone that is freed and reserved again has no pages in between.
-                Err(error @ HugepagesError::NotMapped { .. }) => last = error,
+                // A zone that is freed and reserved again has no pages in between, and another
+                // thread may still see that the ones that it laid are outdated.
+                Err(
+                    error @ (HugepagesError::NotMapped { .. } | HugepagesError::AddressHeld { .. }),
+                ) => last = error,
                 Err(error) => return Err(error),
             }
             std::thread::yield_now();
@@ -171,22 +180,33 @@ impl Hugepages {
         access: Access,
         placement: Placement,
     ) -> Result<Option<Area>, HugepagesError> {
-        let pages = self.pages_of(zone)?;
-        let mut range = self.reserve(zone, &pages, placement)?;
-        let place = Place { directory: &self.directory, primary: &self.primary, zone, access };
-        let laid = place.lay(&pages, &mut range);
+        let pages = &self.pages_of(zone)?;
+        let Self { directory, primary, witness, .. } = self;
+        let place = Place { directory, primary, zone, pages, access, placement, witness };
+        let site = match self.share(&place)? {
+            Some(shared) => Some(Site::Fixed(shared)),
+            None => self.lay(&place)?,
+        };
+        // Both fit: the pages hold the whole zone, and were mapped.
+        let start = (zone.entry.address - pages.addresses().start) as usize;
+        Ok(site.map(|site| Area::over(site, start, zone.entry.len as usize, access)))
+    }
+
+    /// Takes a share of pages that are laid already, if they are where the primary has them and
+    /// still are its. Neither are their files opened nor is the primary's process asked.
+    fn share(&self, place: &Place<'_>) -> Result<Option<FixedPages>, HugepagesError> {
+        let Some(shared) = place.find_laid() else { return Ok(None) };
+        let still = self.pages_of(place.zone)? == *place.pages && place.still_has(&shared)?;
+        Ok(still.then_some(shared))
+    }
+
+    /// Maps the pages, or takes a share of those of them that are laid already.
+    fn lay(&self, place: &Place<'_>) -> Result<Option<Site>, HugepagesError> {
+        let mut site = place.site()?;
+        let files = place.lay(&mut site);
         // What is mapped now are the zone's pages if it still is there, and they are.
-        if self.pages_of(zone)? != pages {
-            return Ok(None);
-        }
-        match laid? {
-            true => {
-                // Both fit: the pages hold the whole zone, and were mapped.
-                let start = (zone.entry.address - pages.addresses().start) as usize;
-                Ok(Some(Area::over(range, start, zone.entry.len as usize, access)))
-            }
-            false => Ok(None),
-        }
+        let still = self.pages_of(place.zone)? == *place.pages;
+        Ok((still && files?.is_some_and(|files| files.are_in_place())).then_some(site))
     }
 
     /// Finds the pages of a zone that is still there, and checks that they are in use.
@@ -208,29 +228,6 @@ impl Hugepages {
         } else {
             Err(HugepagesError::Freed { zone: zone.name() })
         }
-    }
-
-    fn reserve(
-        &self,
-        zone: &Zone,
-        pages: &Pages,
-        placement: Placement,
-    ) -> Result<Reservation, HugepagesError> {
-        let addresses = pages.addresses();
-        let number = |number: u64| usize::try_from(number).map_err(|_| Errno::NOMEM);
-        let reserve = || -> io::Result<Reservation> {
-            let len = number(addresses.end - addresses.start)?;
-            match placement {
-                Placement::Anywhere => Reservation::anywhere(len, number(pages.page_len())?),
-                Placement::SameAddress => Reservation::at(number(addresses.start)?, len),
-            }
-        };
-        reserve().map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                HugepagesError::AddressTaken { zone: zone.name(), addresses: addresses.clone() }
-            }
-            _ => HugepagesError::io("reserve addresses for the pages of", &self.directory)(error),
-        })
     }
 
     /// Passes on what was read of the primary, if that still runs: what is in the files of one that

@@ -7,16 +7,18 @@
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rte_mp_proto::memory::Pages;
-use rustix::fs::{OFlags, major, minor};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::backing::Place;
+use super::primary::Primary;
 use crate::error::HugepagesError;
-use crate::sys::pages::{Access, Reservation};
+use crate::sys::area::Site;
+use crate::sys::fixed::FileId;
+use crate::sys::pages::Access;
 
 /// A shared mapping of another process: a line of `/proc/PID/maps`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +26,6 @@ struct Shared {
     addresses: Range<u64>,
     offset: u64,
     file: FileId,
-}
-
-/// What tells a file from all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId {
-    major: u32,
-    minor: u32,
-    inode: u64,
 }
 
 /// What a process has mapped together with others.
@@ -62,10 +56,8 @@ impl Maps {
 
     /// Tells whether the process has `file` mapped at `address`, from `offset` on.
     pub(super) fn have(&self, address: u64, file: &File, offset: u64) -> bool {
-        self.at(address).is_some_and(|shared| {
-            shared.offset_of(address) == offset
-                && FileId::of(file).is_ok_and(|id| id == shared.file)
-        })
+        self.at(address)
+            .is_some_and(|shared| shared.offset_of(address) == offset && shared.is_of(file))
     }
 
     fn at(&self, address: u64) -> Option<&Shared> {
@@ -73,30 +65,40 @@ impl Maps {
     }
 }
 
-/// Lays the pages over `range`, which is as long as they are. Gives `false` if the process changed
-/// what it has mapped meanwhile.
+/// Lays the pages over `site`, which is as long as they are, from the one at `at` on; by `maps` if
+/// they were just read. Gives `false` if the process changed what it has mapped meanwhile.
 pub(super) fn lay(
     place: &Place<'_>,
-    pages: &Pages,
-    range: &mut Reservation,
+    site: &mut Site,
+    at: u64,
+    maps: Option<Maps>,
 ) -> Result<bool, HugepagesError> {
     let pid = place.primary.pid();
     let pid = pid.ok_or_else(|| HugepagesError::NoProcess { zone: place.zone.name() })?;
-    let maps = Maps::read(place, pid)?;
-    let Range { start, end } = pages.addresses();
-    let mut next = start;
+    let maps = maps.map_or_else(|| Maps::read(place, pid), Ok)?;
+    let Range { start, end } = place.pages.addresses();
+    let mut next = start + at;
     while next < end {
         let shared = maps.at(next).ok_or_else(|| HugepagesError::NotMapped {
             zone: place.zone.name(),
             pid,
             address: next,
         })?;
-        let Some((file, path)) = shared.open(&maps.process, place)? else { return Ok(false) };
+        let Some((file, path)) = shared.open(&maps.process, place)? else {
+            return Ok(false);
+        };
         let (at, until) = ((next - start) as usize, shared.addresses.end.min(end));
-        place.lay_file(&file, &path, shared.offset_of(next), until - next, range, at)?;
+        place.lay_file(&file, &path, shared.offset_of(next), until - next, site, at)?;
         next = until;
     }
     Ok(true)
+}
+
+/// Looks at the file that the process has mapped at these addresses, if it is one mapping that
+/// begins and ends with them, and we may look.
+pub(super) fn mapped(primary: &Primary, addresses: Range<u64>) -> Option<fs::Metadata> {
+    let Range { start, end } = addresses;
+    fs::metadata(format!("/proc/{}/map_files/{start:x}-{end:x}", primary.pid()?)).ok()
 }
 
 impl Shared {
@@ -110,13 +112,17 @@ impl Shared {
         let offset = hex(words.next()?)?;
         let (major, minor) = words.next()?.split_once(':')?;
         let inode = words.next()?.parse().ok().filter(|&inode| inode != 0)?;
-        let (major, minor) = (hex(major)?.try_into().ok()?, hex(minor)?.try_into().ok()?);
-        Some(Self { addresses, offset, file: FileId { major, minor, inode } })
+        let device = (hex(major)?.try_into().ok()?, hex(minor)?.try_into().ok()?);
+        Some(Self { addresses, offset, file: FileId::new(device, inode) })
     }
 
     /// Gives which byte of the file is at `address`, which lies in it.
     fn offset_of(&self, address: u64) -> u64 {
         self.offset.saturating_add(address - self.addresses.start)
+    }
+
+    fn is_of(&self, file: &File) -> bool {
+        file.metadata().is_ok_and(|data| FileId::from(&data) == self.file)
     }
 
     /// Opens the file behind it, and says by which path. Gives nothing if it is another one, or
@@ -128,12 +134,14 @@ impl Shared {
     ) -> Result<Option<(File, PathBuf)>, HugepagesError> {
         let Range { start, end } = self.addresses;
         let path = process.join("map_files").join(format!("{start:x}-{end:x}"));
-        let opened = open(&path, place.access).or_else(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => self.open_descriptor(process, place.access, error),
-            _ => Err(error),
+        let opened = place.open(|access| {
+            open(&path, access).or_else(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => self.open_descriptor(process, access, error),
+                _ => Err(error),
+            })
         });
         match opened {
-            Ok(file) if FileId::of(&file).is_ok_and(|id| id == self.file) => Ok(Some((file, path))),
+            Ok(file) if self.is_of(&file) => Ok(Some((file, path))),
             Ok(_) => Ok(None),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(refused(place, path, error)),
@@ -154,18 +162,6 @@ impl Shared {
             }
         }
         Err(error)
-    }
-}
-
-impl FileId {
-    fn of(file: &File) -> io::Result<Self> {
-        file.metadata().map(|data| Self::from(&data))
-    }
-}
-
-impl From<&fs::Metadata> for FileId {
-    fn from(data: &fs::Metadata) -> Self {
-        Self { major: major(data.dev()), minor: minor(data.dev()), inode: data.ino() }
     }
 }
 
@@ -201,7 +197,7 @@ mod tests {
         let expected = Shared {
             addresses: 0x1_0060_0000..0x1_0080_0000,
             offset: 0x40_0000,
-            file: FileId { major: 0, minor: 0x27, inode: 2_760_655 },
+            file: FileId::new((0, 0x27), 2_760_655),
         };
         assert_eq!(Shared::parse(shared), Some(expected));
         for other in [

@@ -1,9 +1,11 @@
 //! Against files of every release and mode that stand for a primary's, good and bad ones.
 
 mod primary;
+mod sharing;
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rte_mp_proto::Version;
@@ -12,6 +14,7 @@ use rte_mp_proto::memory::{Backing, FindError, HUGEPAGE_INFO, MemoryConfig, Tabl
 use self::primary::{BASE, PAGE, Primary, V22_11, V23_11, V26_07};
 use super::{Access, Area, Hugepages, Placement};
 use crate::error::HugepagesError;
+use crate::sync::lock;
 
 type Result<T> = std::result::Result<T, HugepagesError>;
 
@@ -30,8 +33,11 @@ fn traces(primary: &Primary) -> Vec<String> {
     traces
 }
 
-/// Runs a test with a primary, and checks that nothing of its files stays open or mapped.
+/// Runs a test with a primary, and checks that nothing of its files stays open or mapped. One at a
+/// time in a process: all primaries have their pages at the same addresses.
 fn with_primary(version: Version, backing: Backing, test: impl FnOnce(&mut Primary)) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = lock(&ALONE);
     let mut primary = Primary::start(version, backing);
     test(&mut primary);
     // The lock's, if the primary has not died.
@@ -107,9 +113,6 @@ fn a_writable_mapping_writes_and_lies_where_the_primary_has_it() {
         there.value::<AtomicU64>(last).unwrap().store(4711, Ordering::Relaxed);
         let elsewhere = hugepages.map(&zone, Access::ReadOnly, Placement::Anywhere).unwrap();
         assert_eq!(word(&elsewhere, last), 4711);
-        let taken = hugepages.map(&zone, Access::ReadOnly, Placement::SameAddress).unwrap_err();
-        assert!(matches!(taken, HugepagesError::AddressTaken { .. }), "{taken}");
-        assert_eq!(taken.errno(), 17);
     });
 }
 

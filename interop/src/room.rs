@@ -22,12 +22,20 @@ pub struct Room {
 
 impl Room {
     pub(crate) fn new() -> Self {
+        // Hugepage files are named after the prefix and lie in one directory for all of DPDK.
+        Self::of_prefix(format!("interop{}", process::id()))
+    }
+
+    fn of_prefix(prefix: String) -> Self {
         let base = tempfile::Builder::new().prefix("rte-mp-").tempdir();
         let base = base.expect("the temporary directory is writable");
-        // Hugepage files are named after the prefix and lie in one directory for all of DPDK.
-        let prefix = format!("interop{}", process::id());
         remove_hugepages(&prefix);
         Self { base, prefix, started: AtomicUsize::new(0) }
+    }
+
+    /// A room for a second group.
+    pub fn beside(&self) -> Self {
+        Self::of_prefix(format!("{}b", self.prefix))
     }
 
     /// What stands in `$RUNTIME_DIRECTORY`.

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use rte_mp::{JoinError, LookupError, Memzone, MemzoneInfo, Memzones, Role, ZoneAccessError};
+use rte_mp::{
+    JoinError, LookupError, Memzone, MemzoneInfo, Memzones, OpenMemzone, Role, ZoneAccessError,
+};
 use rte_mp_interop::{
     Counters, Failed, PATIENCE, Room, ZoneServer, message, with_dpdk, with_dpdk_tool,
 };
@@ -82,7 +84,7 @@ fn assert_zones_are_shared(flags: &[&str]) {
             member.request(&message("hello_request", ""), None).expect("it runs");
         });
         assert_a_zone_over_pages_is_one(&mut server, &zones);
-        assert_a_zone_lies_where_its_owner_has_it(&mut server, &zones);
+        assert_zones_lie_where_their_owner_has_them(&mut server, &zones);
 
         let freed = zones.lookup("small").expect("it is there");
         server.free("small");
@@ -134,11 +136,31 @@ fn assert_a_zone_over_pages_is_one(server: &mut ZoneServer, zones: &Memzones) {
     assert!(big.read_at(usize::MAX, &mut [0; 8]).is_err());
 }
 
-fn assert_a_zone_lies_where_its_owner_has_it(server: &mut ZoneServer, zones: &Memzones) {
-    let zone = zones.open("small").writable().same_address().lookup().expect("it is there");
+/// Looks a zone up at its own address, for writing.
+fn in_place(zones: &Memzones, name: &str) -> Memzone {
+    let zone = zones.open(name).writable().same_address().lookup();
+    let zone = zone.unwrap_or_else(|error| panic!("{error}: {:?}", error.source()));
     assert_eq!(zone.as_ptr().addr() as u64, zone.address());
-    zone.shared::<[AtomicU64; 2]>().expect("it fits")[1].store(99, Ordering::Relaxed);
+    zone
+}
+
+fn assert_zones_lie_where_their_owner_has_them(server: &mut ZoneServer, zones: &Memzones) {
+    let info = zones.open("MZ_SHARED_INFO").same_address().lookup().expect("it is there");
+    let small = in_place(zones, "small");
+    let big = in_place(zones, "big");
+    let again = in_place(zones, "small");
+    // A list over zones, as C programs make them: each word leads to the next.
+    server.set("small", 8, big.address() + BIG as u64 - 8);
+    server.set("big", BIG - 8, info.address() + 8);
+    assert_eq!(word(&small, 8), big.as_ptr().addr() as u64 + BIG as u64 - 8);
+    assert_eq!(word(&big, BIG - 8), info.as_ptr().addr() as u64 + 8);
+    assert_eq!(counters(&info), server.counters());
+    assert!(!info.is_writable() && info.write_at(0, &[1]).is_err());
+    drop((small, big));
+    again.shared::<[AtomicU64; 2]>().expect("it fits")[1].store(99, Ordering::Relaxed);
     assert_eq!(server.get("small", 8), 99);
+    drop(again);
+    assert_eq!(counters(&info), server.counters());
 }
 
 #[test]
@@ -221,11 +243,15 @@ fn a_dpdk_primary_in_memory_only_has_no_group() {
     });
 }
 
+/// How a zone is to be mapped.
+type How = fn(OpenMemzone<'_>) -> OpenMemzone<'_>;
+
 /// Looks everything up while the primary reserves and frees one zone `count` times; how often that
 /// one was there and was not.
 fn look_while_churning(
     server: &mut ZoneServer,
     zones: &Memzones,
+    how: How,
     len: usize,
     count: usize,
 ) -> (usize, usize) {
@@ -233,7 +259,7 @@ fn look_while_churning(
     let look = || {
         let (mut found, mut missed) = (0, 0);
         while !done.load(Ordering::Relaxed) {
-            match zones.lookup("churned") {
+            match how(zones.open("churned")).lookup() {
                 Ok(zone) => {
                     // The primary may give the pages back by now, but we have them.
                     word(&zone, 0);
@@ -246,7 +272,7 @@ fn look_while_churning(
                     missed += 1;
                 }
             }
-            let other = zones.lookup("MZ_SHARED_INFO");
+            let other = how(zones.open("MZ_SHARED_INFO")).lookup();
             assert!(other.is_ok(), "it was there all the time: {other:?}");
             match zones.iter() {
                 Ok(mut all) => assert!(all.any(|zone| zone.name() == "MZ_SHARED_INFO")),
@@ -270,10 +296,13 @@ fn the_primary_reserves_and_frees_while_its_zones_are_looked_up() {
         let member = room.member();
         let zones = member.memzones();
         let kept = zones.lookup("MZ_SHARED_INFO").unwrap();
-        // In pages that are there already, and in pages that come and go.
-        look_while_churning(&mut server, &zones, 4096, 50_000);
-        let (found, missed) = look_while_churning(&mut server, &zones, 3 * TWO_MIB, 200);
-        assert!(found > 0 && missed > 0, "{found} times found, {missed} times not");
+        let hows: [How; 2] = [|zone| zone, |zone| zone.same_address().writable()];
+        for how in hows {
+            // In pages that are there already, and in pages that come and go.
+            look_while_churning(&mut server, &zones, how, 4096, 50_000);
+            let (found, missed) = look_while_churning(&mut server, &zones, how, 3 * TWO_MIB, 200);
+            assert!(found > 0 && missed > 0, "{found} times found, {missed} times not");
+        }
         server.reserve("churned", 3 * TWO_MIB).unwrap();
         server.set("churned", 0, 4711);
         assert_eq!(word(&zones.lookup("churned").unwrap(), 0), 4711);
@@ -372,18 +401,127 @@ fn files_without_a_name_need_rights() {
     });
 }
 
+/// Looks a zone up at its own address, and gives the reason why that cannot be.
+fn reason_against(zones: &Memzones, name: &str) -> String {
+    let error = zones.open(name).same_address().lookup().expect_err("its place is taken");
+    assert_eq!(error.errno(), EEXIST, "{error}");
+    error.source().expect("it has a reason").to_string()
+}
+
 #[test]
 fn addresses_that_are_taken_are_not_mapped_over() {
     with_dpdk(|room| {
-        let _server = room.zone_server(&[]);
+        let mut server = room.zone_server(&[]);
+        server.count();
         let member = room.member();
         let zones = member.memzones();
-        let first = zones.open("MZ_SHARED_INFO").same_address().lookup().unwrap();
-        let error = zones.open("MZ_SHARED_INFO").same_address().lookup().unwrap_err();
-        assert_eq!(error.errno(), EEXIST, "{error}");
-        let reason = error.source().expect("it has a reason").to_string();
-        assert!(reason.contains("--base-virtaddr"), "{reason}");
-        assert_eq!(counters(&first), counters(&zones.lookup("MZ_SHARED_INFO").unwrap()));
+        // The memory of a native group lies where DPDK's does, if it may.
+        let aside = room.beside();
+        let native = aside.group(Role::Primary).base_virtaddr(0x1_0000_0000).join().unwrap();
+        let ours = native.memzones().reserve("ours", 64).zeroed().commit().unwrap();
+        let reason = reason_against(&zones, "MZ_SHARED_INFO");
+        assert!(reason.contains("is in use") && reason.contains("--base-virtaddr"), "{reason}");
+        assert_eq!(word(&ours, 0), 0);
+        drop(ours);
+        native.leave();
+        assert_eq!(counters(&in_place(&zones, "MZ_SHARED_INFO")), server.counters());
+    });
+}
+
+#[test]
+fn two_groups_of_one_process_keep_their_pages_apart() {
+    with_dpdk(|room| {
+        let other = room.beside();
+        let (mut server, mut rival) = (room.zone_server(&[]), other.zone_server(&[]));
+        server.count();
+        let (member, guest) = (room.member(), other.member());
+        let (zones, others) = (member.memzones(), guest.memzones());
+        let info = in_place(&zones, "MZ_SHARED_INFO");
+        let reason = reason_against(&others, "MZ_SHARED_INFO");
+        assert!(reason.contains("another primary's"), "{reason}");
+        let twin = room.member();
+        let shared = in_place(&twin.memzones(), "MZ_SHARED_INFO");
+        drop((info, zones));
+        member.leave();
+        assert_eq!(counters(&shared), server.counters());
+        assert_eq!(mapped(room).len(), 1, "{:?}", mapped(room));
+        drop(shared);
+        assert_eq!(counters(&in_place(&others, "MZ_SHARED_INFO")), rival.counters());
+
+        // With addresses of its own, it is not in the way.
+        rival.kill();
+        let mut rival = other.zone_server(&["--base-virtaddr=0x2000000000"]);
+        rival.set("MZ_SHARED_INFO", 8, 7);
+        let info = in_place(&twin.memzones(), "MZ_SHARED_INFO");
+        let theirs = in_place(&others, "MZ_SHARED_INFO");
+        assert_eq!((counters(&info).request_count, counters(&theirs).request_count), (1, 7));
+    });
+}
+
+#[test]
+fn a_page_that_the_primary_takes_anew_is_not_served_stale() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&[]);
+        let member = room.member();
+        let zones = member.memzones();
+        let info = in_place(&zones, "MZ_SHARED_INFO");
+        let before = server.reserve("coming", 3 * TWO_MIB).unwrap();
+        server.set("coming", 0, 1);
+        let old = in_place(&zones, "coming");
+        assert_eq!(word(&old, 0), 1);
+        server.free("coming");
+        assert_eq!(error_of(&zones, "coming").errno(), ENOENT);
+        assert_eq!(server.reserve("coming", 3 * TWO_MIB).unwrap(), before, "the same addresses");
+        server.set("coming", 0, 2);
+        let reason = reason_against(&zones, "coming");
+        assert!(reason.contains("has freed since"), "{reason}");
+        assert_eq!(word(&zones.lookup("coming").unwrap(), 0), 2, "elsewhere it can be had");
+        assert_eq!(word(&old, 0), 0, "the old one stays, as it was cleared");
+        assert_eq!(word(&old, 3 * TWO_MIB - 8), 0);
+        drop(old);
+        assert_eq!(word(&in_place(&zones, "coming"), 0), 2);
+        assert_eq!(counters(&info), server.counters());
+    });
+}
+
+#[test]
+fn a_page_that_the_primary_takes_anew_in_the_same_file_is_the_same() {
+    with_dpdk(|room| {
+        let mut server = room.zone_server(&["--single-file-segments"]);
+        let member = room.member();
+        let zones = member.memzones();
+        server.reserve("coming", 3 * TWO_MIB).unwrap();
+        let old = in_place(&zones, "coming");
+        server.free("coming");
+        server.reserve("coming", 3 * TWO_MIB).unwrap();
+        server.set("coming", 0, 2);
+        let new = in_place(&zones, "coming");
+        assert_eq!((word(&old, 0), word(&new, 0)), (2, 2));
+    });
+}
+
+#[test]
+fn the_pages_of_a_primary_that_ended_are_not_those_of_the_next_one() {
+    with_dpdk(|room| {
+        // With files that it takes over, and with files of its own.
+        for flags in [&["--huge-unlink=never"][..], &[]] {
+            let mut server = room.zone_server(flags);
+            server.count();
+            let member = room.member();
+            let zones = member.memzones();
+            let old = in_place(&zones, "MZ_SHARED_INFO");
+            server.kill();
+            let mut server = room.zone_server(flags);
+            server.set("MZ_SHARED_INFO", 8, 4711);
+            match zones.open("MZ_SHARED_INFO").same_address().lookup() {
+                Ok(new) => assert_eq!((word(&new, 8), word(&old, 8)), (4711, 4711), "{flags:?}"),
+                Err(error) => assert_eq!((error.errno(), word(&old, 8)), (EEXIST, 1), "{flags:?}"),
+            }
+            drop(old);
+            assert_eq!(word(&in_place(&zones, "MZ_SHARED_INFO"), 8), 4711);
+            server.kill();
+        }
+        assert_eq!(mapped(room), [""; 0]);
     });
 }
 

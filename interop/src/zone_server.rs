@@ -16,6 +16,14 @@ pub struct Reserved {
     pub address: u64,
     /// How many bytes it has.
     pub len: u64,
+    /// Where devices find it.
+    pub iova: u64,
+    /// The size of its pages.
+    pub page: u64,
+    /// The NUMA node of its memory.
+    pub socket: u64,
+    /// `RTE_MEMZONE_*`.
+    pub flags: u64,
 }
 
 /// What stands in `MZ_SHARED_INFO`.
@@ -42,7 +50,14 @@ impl ZoneServer {
     pub fn reserve(&mut self, name: &str, len: usize) -> Result<Reserved, Failed> {
         let line = self.command(&format!("reserve {name} {len}"))?;
         let number = |key| line.number(key).expect("what it reserved");
-        Ok(Reserved { address: number("address"), len: number("len") })
+        Ok(Reserved {
+            address: number("address"),
+            len: number("len"),
+            iova: number("iova"),
+            page: number("page"),
+            socket: number("socket"),
+            flags: number("flags"),
+        })
     }
 
     /// Frees a zone.

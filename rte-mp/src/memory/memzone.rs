@@ -12,7 +12,10 @@ use super::arena::Zone;
 use crate::error::ZoneAccessError;
 use crate::sys::area::Area;
 use crate::sys::pages::Access;
-use rte_mp_proto::memory::ZoneName;
+use rte_mp_proto::memory::{MemzoneEntry, ZoneName};
+
+/// What DPDK writes down for memory that no device finds (`RTE_BAD_IOVA`).
+const BAD_IOVA: u64 = u64::MAX;
 
 /// What a memory zone is (`struct rte_memzone`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,11 +23,25 @@ pub struct MemzoneInfo {
     name: ZoneName,
     len: usize,
     address: u64,
+    page_len: u64,
+    socket: i32,
+    flags: u32,
+    iova: Option<u64>,
 }
 
 impl MemzoneInfo {
-    pub(crate) fn new(name: ZoneName, len: usize, address: u64) -> Self {
-        Self { name, len, address }
+    /// Says what a zone of an arena is, whose pages have `page_len` bytes.
+    pub(super) fn in_arena(name: ZoneName, len: usize, address: u64, page_len: u64) -> Self {
+        Self { name, len, address, page_len, socket: 0, flags: 0, iova: None }
+    }
+
+    /// Says what a DPDK primary's zone is.
+    pub(super) fn of_primary(entry: &MemzoneEntry) -> Self {
+        let MemzoneEntry { name, address, page_len, socket, flags, .. } = *entry;
+        // A length that no process of ours could map is a primary's of another kind.
+        let len = usize::try_from(entry.len).unwrap_or(usize::MAX);
+        let iova = Some(entry.iova).filter(|&iova| iova != BAD_IOVA);
+        Self { name, len, address, page_len, socket, flags, iova }
     }
 
     /// Borrows its name.
@@ -41,6 +58,33 @@ impl MemzoneInfo {
     /// Gives its address in the primary; in a native group it is the same in every member.
     pub fn address(&self) -> u64 {
         self.address
+    }
+
+    /// Gives the size of the pages that it lies in, in bytes (`hugepage_sz`): 4096 in a native
+    /// group whose memory is no huge pages.
+    pub fn page_len(&self) -> u64 {
+        self.page_len
+    }
+
+    /// Gives the NUMA node of its memory as the primary has written it down (`socket_id`); negative
+    /// if any (`SOCKET_ID_ANY`).
+    ///
+    /// In a native group it is 0 and says nothing: the memory is bound to no node. DPDK says 0 of its
+    /// memory without hugepages, too, and programs take the number for an index.
+    pub fn socket(&self) -> i32 {
+        self.socket
+    }
+
+    /// Gives its flags as the primary has written them down. In a native group they are 0, as those
+    /// that DPDK 22.11 and 25.11 write down.
+    pub fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    /// Gives the address at which devices find it, if there is one; in a native group there is none
+    /// (`RTE_BAD_IOVA`).
+    pub fn iova(&self) -> Option<u64> {
+        self.iova
     }
 }
 

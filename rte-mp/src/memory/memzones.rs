@@ -11,7 +11,7 @@ use std::vec;
 
 use super::arena::{Arena, MAX_ZONES, Order, Zone};
 use super::ground::{Ground, Primary};
-use super::hugepages::{self, Access, Placement};
+use super::hugepages::{Access, Placement};
 use super::memzone::{Memzone, MemzoneInfo, Origin};
 use super::reservation::{Reservation, Undone};
 use crate::error::{DumpError, FreeError, HugepagesError, LookupError, MemoryError};
@@ -269,7 +269,8 @@ impl<'a> OpenMemzone<'a> {
                     HugepagesError::NotFound { .. } | HugepagesError::Freed { .. } => not_found(),
                     source => unusable(MemoryError::Hugepages { source }),
                 })?;
-                Ok(Memzone::new(primarys_info(&zone), Arc::new(area), 0, Origin::Primary))
+                let info = MemzoneInfo::of_primary(&zone.entry);
+                Ok(Memzone::new(info, Arc::new(area), 0, Origin::Primary))
             }
         }
     }
@@ -279,18 +280,13 @@ fn primarys_zones(primary: &Primary) -> Result<Vec<MemzoneInfo>, MemoryError> {
     let zones = primary
         .with(|hugepages| hugepages.zones())
         .map_err(|source| MemoryError::Hugepages { source })?;
-    Ok(zones.iter().map(primarys_info).collect())
-}
-
-fn primarys_info(zone: &hugepages::Zone) -> MemzoneInfo {
-    // A length that no process of ours could map is a primary's of another kind.
-    let len = usize::try_from(zone.entry.len).unwrap_or(usize::MAX);
-    MemzoneInfo::new(zone.entry.name, len, zone.entry.address)
+    Ok(zones.iter().map(|zone| MemzoneInfo::of_primary(&zone.entry)).collect())
 }
 
 fn info(arena: &Arena, zone: &Zone) -> MemzoneInfo {
     // It lies in the mapping, whose length is a `usize`.
-    MemzoneInfo::new(zone.name, zone.len as usize, arena.address_of(zone))
+    let len = zone.len as usize;
+    MemzoneInfo::in_arena(zone.name, len, arena.address_of(zone), arena.page_len())
 }
 
 fn memzone(arena: &Arena, zone: Zone) -> Memzone {

@@ -80,6 +80,18 @@ fn freed_space_is_merged_and_used_again() {
 }
 
 #[test]
+fn a_native_zone_is_described_as_dpdk_describes_memory_without_hugepages() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let zone = primary.memzones().reserve("zone", 100).commit().unwrap();
+    let info = zone.info();
+    assert_eq!((info.name().as_bytes(), info.len()), (&b"zone"[..], 100));
+    assert_eq!(info.address(), zone.as_ptr().addr() as u64);
+    assert_eq!((info.page_len(), info.socket(), info.flags(), info.iova()), (4096, 0, 0, None));
+    assert_eq!(primary.memzones().iter().unwrap().next(), Some(info));
+}
+
+#[test]
 fn zones_are_listed_and_written_down_by_their_address() {
     let scene = Scene::new();
     let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();

@@ -149,6 +149,11 @@ impl Arena {
         &self.backing.file
     }
 
+    /// Gives the size of the pages that it is made of, in bytes.
+    pub(crate) fn page_len(&self) -> u64 {
+        self.backing.page
+    }
+
     /// Gives the address of a zone, the same in every process.
     pub(crate) fn address_of(&self, zone: &Zone) -> u64 {
         self.header.base + zone.offset

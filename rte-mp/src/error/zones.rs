@@ -33,6 +33,29 @@ pub enum ReserveError {
         /// The alignment as given.
         align: usize,
     },
+    /// The length is none: not even whole cache lines of it can be counted (`EINVAL`).
+    #[error("memory zone {name:?} cannot have {len} bytes; no address space has room for them")]
+    TooLong {
+        /// The zone.
+        name: ZoneName,
+        /// Bytes wanted.
+        len: usize,
+    },
+    /// The bound is none, or the zone does not fit into it (`EINVAL`).
+    #[error(
+        "memory zone {name:?} of {len} bytes cannot have a bound of {bound}; \
+         it takes a power of two that is not less than {least}, or 0 for none"
+    )]
+    Bound {
+        /// The zone.
+        name: ZoneName,
+        /// Bytes wanted; a cache line if it is to be the largest free block.
+        len: usize,
+        /// The bound as given.
+        bound: usize,
+        /// Bytes wanted, as whole cache lines.
+        least: usize,
+    },
     /// There is a zone of this name (`EEXIST`).
     #[error("there is a memory zone {name:?} already; look it up, or free it first")]
     Exists {
@@ -49,17 +72,20 @@ pub enum ReserveError {
     },
     /// No free space is large enough (`ENOMEM`).
     #[error(
-        "there is no room for memory zone {name:?} of {len} bytes aligned to {align}: \
-         there is for {largest}; free zones, or start the primary with more memory (-m)"
+        "there is no room for memory zone {name:?} of {len} bytes aligned to {align}{}: \
+         there is for {largest}; free zones, or start the primary with more memory (-m)",
+        within(*.bound)
     )]
     NoRoom {
         /// The zone.
         name: ZoneName,
-        /// Bytes wanted.
+        /// Bytes wanted; a cache line if it is to be the largest free block.
         len: usize,
         /// The alignment.
         align: usize,
-        /// The most bytes of that alignment that there is room for.
+        /// The bound; 0 if there is none.
+        bound: usize,
+        /// The most bytes of that alignment and bound that there is room for.
         largest: u64,
     },
     /// The zone could not be filled with zeros, and was not reserved (the kernel's errno).
@@ -85,7 +111,9 @@ impl ReserveError {
     pub fn errno(&self) -> i32 {
         let errno = match self {
             Self::Name { source, .. } => name_errno(*source),
-            Self::Empty { .. } | Self::Align { .. } => Errno::INVAL,
+            Self::Empty { .. } | Self::Align { .. } | Self::TooLong { .. } | Self::Bound { .. } => {
+                Errno::INVAL
+            }
             Self::Exists { .. } => Errno::EXIST,
             Self::TooMany { .. } => Errno::NOSPC,
             Self::NoRoom { .. } => Errno::NOMEM,
@@ -93,6 +121,14 @@ impl ReserveError {
             Self::Memory { source, .. } => return source.errno(),
         };
         errno.raw_os_error()
+    }
+}
+
+/// Says what a bound is, if there is one.
+fn within(bound: usize) -> String {
+    match bound {
+        0 => String::new(),
+        bound => format!(" that crosses no multiple of {bound}"),
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::vec;
 
-use super::arena::{Arena, MAX_ZONES, Order, Zone};
+use super::arena::{Arena, Failure, MAX_ZONES, Order, Zone};
 use super::ground::{Ground, Primary};
 use super::hugepages::{Access, Placement};
 use super::memzone::{Memzone, MemzoneInfo, Origin};
@@ -55,9 +55,23 @@ impl Memzones {
         Self { shared: Arc::clone(shared) }
     }
 
-    /// Begins to describe a zone of `len` bytes to reserve. Its name has 1 to 31 bytes.
+    /// Begins to describe a zone of `len` bytes to reserve, in whole cache lines of its own. Its name
+    /// has 1 to 31 bytes.
     pub fn reserve(&self, name: impl AsRef<[u8]>, len: usize) -> Reservation<'_> {
-        Reservation::new(self, name.as_ref(), len)
+        Reservation::new(self, name.as_ref(), Some(len))
+    }
+
+    /// Begins to describe a zone that takes the largest free block there is when it is reserved, as
+    /// it is aligned and within its bound. Its length is a multiple of 64.
+    ///
+    /// It leaves no such block for any other zone. Nothing of it takes memory before it is touched,
+    /// but where the group's memory is huge pages.
+    ///
+    /// DPDK 25.11: `rte_memzone_reserve_bounded` with a length of 0. Differs from DPDK: with a bound
+    /// it takes the largest block within that, too, where DPDK takes one of just the bound's length,
+    /// or none; that is `reserve(name, bound).bound(bound)`.
+    pub fn reserve_largest(&self, name: impl AsRef<[u8]>) -> Reservation<'_> {
+        Reservation::new(self, name.as_ref(), None)
     }
 
     /// Finds the zone of this name; one of a DPDK primary may then only be read.
@@ -174,6 +188,17 @@ impl Memzones {
                 let arena = &attached.arena;
                 let zone = arena.reserve(order, self.shared.runtime.lock_timeout);
                 Ok(memzone(arena, zone.map_err(Undone::Failed)?))
+            }
+            Ground::Primary(_) => Err(Undone::Memory(self.not_ours())),
+        }
+    }
+
+    /// Tells whether a zone of this name could be reserved, were there room.
+    pub(super) fn check_now(&self, name: &ZoneName) -> Result<(), Undone> {
+        match self.shared.ground().map_err(Undone::Memory)? {
+            Ground::Arena(attached) => {
+                let checked = attached.arena.check(name);
+                checked.map_err(|refusal| Undone::Failed(Failure::Refused(refusal)))
             }
             Ground::Primary(_) => Err(Undone::Memory(self.not_ours())),
         }

@@ -90,7 +90,7 @@ fn what_cannot_be_reserved_is_refused_as_dpdk_refuses_it() {
     let zones = primary.memzones();
     zones.reserve("taken", 1).commit().unwrap();
     let long = "x".repeat(32);
-    let cases: [(&str, usize, usize, Errno, &str); 10] = [
+    let cases: [(&str, usize, usize, Errno, &str); 12] = [
         ("", 1, 64, Errno::INVAL, "memory zone \"\" cannot be reserved"),
         ("a\0b", 1, 64, Errno::INVAL, "memory zone \"a\\x00b\" cannot be reserved"),
         (&long, 1, 64, Errno::NAMETOOLONG, &format!("memory zone \"{long}\" cannot be reserved")),
@@ -140,11 +140,26 @@ fn what_cannot_be_reserved_is_refused_as_dpdk_refuses_it() {
         ),
         (
             "all",
-            usize::MAX,
+            usize::MAX - 63,
             64,
             Errno::NOMEM,
-            "there is no room for memory zone \"all\" of 18446744073709551615 bytes aligned to 64: \
+            "there is no room for memory zone \"all\" of 18446744073709551552 bytes aligned to 64: \
              there is for 749504; free zones, or start the primary with more memory (-m)",
+        ),
+        (
+            "more",
+            usize::MAX - 62,
+            64,
+            Errno::INVAL,
+            "memory zone \"more\" cannot have 18446744073709551553 bytes; no address space has room \
+             for them",
+        ),
+        (
+            "taken",
+            usize::MAX,
+            3,
+            Errno::EXIST,
+            "there is a memory zone \"taken\" already; look it up, or free it first",
         ),
     ];
     for (name, len, align, errno, text) in cases {
@@ -157,6 +172,69 @@ fn what_cannot_be_reserved_is_refused_as_dpdk_refuses_it() {
     assert!(matches!(error, LookupError::Name { source: found, .. } if found == source));
     assert_eq!(zones.lookup("").unwrap_err().errno(), Errno::INVAL.raw_os_error());
     assert_eq!(zones.lookup("other").unwrap_err().errno(), Errno::NOENT.raw_os_error());
+    assert_eq!(zones.iter().unwrap().count(), 1, "nothing else was reserved");
+}
+
+#[test]
+fn a_bound_that_a_zone_does_not_fit_into_is_refused_as_dpdk_refuses_it() {
+    let scene = Scene::new();
+    let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();
+    let zones = primary.memzones();
+    let cases = [
+        (1, 64, true),
+        (64, 64, true),
+        (65, 64, false),
+        (65, 128, true),
+        (1, 63, false),
+        (1, 32, false),
+        (1, 96, false),
+        (1, 1 << 40, true),
+        (100, 0, true),
+    ];
+    for (len, bound, expected) in cases {
+        let reservation = zones.reserve("zone", len).bound(bound);
+        assert_eq!(reservation.check().is_ok(), expected, "{len} bytes in {bound}");
+        match reservation.commit() {
+            Ok(zone) => zones.free(zone).unwrap(),
+            Err(error) => assert_eq!(error.errno(), Errno::INVAL.raw_os_error(), "{error}"),
+        }
+    }
+    let refused = zones.reserve("zone", 100).bound(96).commit().unwrap_err();
+    let text = "memory zone \"zone\" of 100 bytes cannot have a bound of 96; it takes a power of two \
+                that is not less than 128, or 0 for none";
+    assert_eq!(refused.to_string(), text);
+    assert!(matches!(refused, ReserveError::Bound { least: 128, .. }), "{refused:?}");
+    assert!(zones.reserve_largest("zone").bound(32).commit().is_err());
+
+    // Room for 749504 bytes, but for none of them a megabyte from a bound.
+    let refused = zones.reserve("zone", 700_000).bound(1 << 20).align(1 << 18).commit();
+    let refused = refused.unwrap_err().to_string();
+    let text = "there is no room for memory zone \"zone\" of 700000 bytes aligned to 262144 that \
+                crosses no multiple of 1048576: there is for 524288; free zones, or start the primary \
+                with more memory (-m)";
+    assert_eq!(refused, text);
+}
+
+#[test]
+fn what_is_wrong_is_told_in_dpdks_order() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let zones = primary.memzones();
+    zones.reserve("taken", 1).commit().unwrap();
+    let long = "x".repeat(32);
+    for (what, name, len, align, bound, expected) in [
+        ("the name", &*long, 0, 3, 3, Errno::NAMETOOLONG),
+        ("that it is taken", "taken", usize::MAX, 3, 3, Errno::EXIST),
+        ("the alignment", "zone", usize::MAX, 3, 3, Errno::INVAL),
+        ("room", "zone", 1 << 40, 64, 1 << 40, Errno::NOMEM),
+    ] {
+        let reservation = zones.reserve(name, len).align(align).bound(bound);
+        let error = reservation.clone().commit().unwrap_err();
+        assert_eq!(error.errno(), expected.raw_os_error(), "{what}: {error}");
+        let checked = reservation.check().map_err(|error| error.to_string());
+        let expected = if what == "room" { Ok(()) } else { Err(error.to_string()) };
+        assert_eq!(checked, expected, "{what}");
+    }
     assert_eq!(zones.iter().unwrap().count(), 1, "nothing else was reserved");
 }
 
@@ -218,6 +296,13 @@ fn a_group_has_2560_zones_and_no_more() {
     let error = zones.reserve("one more", 1).commit().unwrap_err();
     assert!(matches!(error, ReserveError::TooMany { max: 2560, .. }), "{error:?}");
     assert_eq!(error.errno(), Errno::NOSPC.raw_os_error());
+    // Whatever else is wrong.
+    for (name, align) in [("one more", 3), ("00000001", 64), ("00000001", 3)] {
+        let reservation = zones.reserve(name, 1).align(align);
+        for error in [reservation.check().unwrap_err(), reservation.commit().unwrap_err()] {
+            assert!(matches!(error, ReserveError::TooMany { .. }), "{name}: {error:?}");
+        }
+    }
     assert_eq!(zones.iter().unwrap().count(), 2560);
     file.write_all_at(&0_u64.to_ne_bytes(), STATES + 7 * 8).unwrap();
     let zone = zones.reserve("one more", 1).commit().unwrap();

@@ -80,6 +80,57 @@ fn freed_space_is_merged_and_used_again() {
 }
 
 #[test]
+fn a_zone_crosses_no_bound() {
+    let scene = Scene::new();
+    let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();
+    let zones = primary.memzones();
+    let bounded = |n, len| zones.reserve(format!("bounded {n}"), len).bound(4096).commit().unwrap();
+    let between = |address: u64, len: u64| address / 4096 == (address + len - 1) / 4096;
+    let all: Vec<_> = (0..20).map(|n| bounded(n, 1500)).collect();
+    for zone in &all {
+        assert!(between(zone.address(), 1500), "{zone:?}");
+    }
+    // Two fit between two bounds; what is left there is not lost.
+    let pages: Vec<_> =
+        all.iter().map(|zone| zone.address() / 4096 - all[0].address() / 4096).collect();
+    assert_eq!(pages, (0..20).map(|n| n / 2).collect::<Vec<_>>());
+    let free = zones.reserve("free", 5000).commit().unwrap();
+    assert!(free.address() > all[19].address());
+    let small = zones.reserve("small", 1000).commit().unwrap();
+    assert_eq!(small.address(), all[1].address() + 1536);
+}
+
+#[test]
+fn the_largest_free_block_can_be_had() {
+    const DATA: u64 = (1 << 20) - 299_008;
+    let scene = Scene::new();
+    let primary = scene.builder(Role::Primary).memory_size(1 << 20).join().unwrap();
+    let zones = primary.memzones();
+    let first = zones.reserve("first", 100).commit().unwrap();
+    let middle = zones.reserve("middle", 100_000).commit().unwrap();
+    let last = zones.reserve_largest("last").zeroed().commit().unwrap();
+    assert_eq!(last.address(), middle.address() + 100_032);
+    assert_eq!(last.len() as u64, DATA - 128 - 100_032);
+    last.write_at(last.len() - 1, &[1]).unwrap();
+    let full = zones.reserve_largest("more").commit().unwrap_err();
+    assert!(matches!(full, ReserveError::NoRoom { largest: 0, .. }), "{full:?}");
+    assert_eq!(full.errno(), Errno::NOMEM.raw_os_error());
+
+    zones.free(first).unwrap();
+    let small = zones.reserve_largest("small").commit().unwrap();
+    assert_eq!(small.len(), 128);
+    zones.free(last).unwrap();
+    let bounded = zones.reserve_largest("bounded").bound(65_536).align(4096).commit().unwrap();
+    assert_eq!((bounded.len(), bounded.address() % 65_536), (65_536, 0));
+    zones.free(bounded).unwrap();
+    // As DPDK has it: as long as the bound, or not at all.
+    let exact = zones.reserve("exact", 1 << 20).bound(1 << 20).commit().unwrap_err();
+    assert_eq!(exact.errno(), Errno::NOMEM.raw_os_error());
+    let aligned = zones.reserve_largest("aligned").align(1 << 18).commit().unwrap();
+    assert_eq!((aligned.address() % (1 << 18), aligned.len()), (0, 1 << 19));
+}
+
+#[test]
 fn a_native_zone_is_described_as_dpdk_describes_memory_without_hugepages() {
     let scene = Scene::new();
     let primary = scene.primary();

@@ -35,7 +35,7 @@ pub(super) const DATA: u64 = TABLE_END as u64 * 8;
 const HEADER_SIZE: usize = 4096;
 
 /// The smallest alignment of a zone, in bytes (`RTE_CACHE_LINE_SIZE`).
-pub(super) const CACHE_LINE: u64 = 64;
+pub(crate) const CACHE_LINE: u64 = 64;
 
 /// The smallest arena: one with as much for zones as for the table, or more.
 pub(super) const MIN_SIZE: u64 = 1 << 20;

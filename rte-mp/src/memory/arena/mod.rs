@@ -21,14 +21,15 @@ use std::time::Duration;
 use rustix::fs::{FallocateFlags, fallocate};
 
 use self::file::{Backing, PAGE, Unfit};
-use self::layout::{CACHE_LINE, Header, MAX_ADDRESS, MIN_SIZE, NotAnArena, TABLE_END};
+use self::layout::{Header, MAX_ADDRESS, MIN_SIZE, NotAnArena, TABLE_END};
 use self::space::{Extent, Want};
 use self::table::{Table, Ticket};
 use crate::error::{ArenaError, MemoryError};
 use crate::sys::area::Area;
 use rte_mp_proto::memory::ZoneName;
 
-pub(crate) use self::layout::MAX_ZONES;
+pub(crate) use self::layout::{CACHE_LINE, MAX_ZONES};
+pub(crate) use self::space::Amount;
 pub(crate) use self::table::{Refusal, Zone};
 
 /// From this length on, zeros come from the kernel, which takes the pages back.
@@ -60,9 +61,11 @@ pub(crate) struct Arena {
 pub(crate) struct Order {
     pub(crate) name: ZoneName,
     /// More than zero.
-    pub(crate) len: u64,
+    pub(crate) amount: Amount,
     /// A power of two.
     pub(crate) align: u64,
+    /// A power of two, and as many whole cache lines as the zone, or more.
+    pub(crate) bound: Option<u64>,
     pub(crate) zeroed: bool,
 }
 
@@ -177,18 +180,22 @@ impl Arena {
     pub(crate) fn usage(&self, zones: &[Zone]) -> Usage {
         let Header { size, base, .. } = self.header;
         let mut used: Vec<_> = zones.iter().map(Zone::extent).collect();
-        let everything = Want { len: u64::MAX, align: CACHE_LINE };
-        let largest_free = match space::find(&mut used, &self.header.data(), base, everything) {
-            Ok(extent) => extent.end - extent.start,
-            Err(no_room) => no_room.largest,
-        };
+        let largest = Want { amount: Amount::Largest, align: CACHE_LINE, bound: None };
+        let found = space::find(&mut used, &self.header.data(), base, largest);
+        let largest_free = found.map_or(0, |extent| extent.end - extent.start);
         Usage { base, size, largest_free }
+    }
+
+    /// Tells whether a zone of this name could be reserved, were there room. Takes no lock.
+    pub(crate) fn check(&self, name: &ZoneName) -> Result<(), Refusal> {
+        self.table(|table| table.check(name))
     }
 
     /// Reserves a zone. Blocks for at most `timeout`, while others change the table.
     pub(crate) fn reserve(&self, order: &Order, timeout: Duration) -> Result<Zone, Failure> {
         let _held = lock::take(&self.backing.file, timeout).map_err(Failure::Lock)?;
-        let want = Want { len: order.len, align: order.align };
+        let Order { amount, align, bound, .. } = *order;
+        let want = Want { amount, align, bound };
         let plan = self.table(|table| table.plan(order.name, want)).map_err(Failure::Refused)?;
         if order.zeroed {
             self.zero(&plan.extent).map_err(Failure::Zero)?;

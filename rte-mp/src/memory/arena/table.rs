@@ -18,7 +18,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::layout::{CACHE_LINE, MAX_ZONES, SLOTS, extent_of, name_of, state_of};
-use super::space::{self, Extent, NoRoom, Want};
+use super::space::{self, Amount, Extent, NoRoom, Want};
 use rte_mp_proto::memory::ZoneName;
 
 /// The words of an arena, as a test may watch them being changed.
@@ -193,17 +193,31 @@ impl<'a, W: Words + ?Sized> Table<'a, W> {
         (0..SLOTS).filter_map(|slot| self.zone(slot, self.state(slot))).collect()
     }
 
+    /// Tells whether a zone of this name could be at all. Takes no lock.
+    pub(super) fn check(&self, name: &ZoneName) -> Result<(), Refusal> {
+        self.free_slot(name, &self.extents()).map(drop)
+    }
+
     /// Finds out where a new zone could go, without changing anything. Under the lock.
     pub(super) fn plan(&self, name: ZoneName, want: Want) -> Result<Plan, Refusal> {
-        let slot = self.free_slot(&name)?;
         let mut used = self.extents();
-        if used.len() >= MAX_ZONES {
-            return Err(Refusal::TooMany);
+        let slot = self.free_slot(&name, &used)?;
+        let amount = match want.amount {
+            Amount::Exactly(len) => Amount::Exactly(whole_lines(len)),
+            Amount::Largest => Amount::Largest,
+        };
+        let want_lines = Want { amount, align: want.align.max(CACHE_LINE), ..want };
+        let found = space::find(&mut used, &self.data, self.base, want_lines);
+        let found = found.map_err(|NoRoom { largest }| Refusal::NoRoom { largest })?;
+        let len = match want.amount {
+            Amount::Exactly(len) => len,
+            // What a broken neighbour leaves may end within a line.
+            Amount::Largest => (found.end - found.start) / CACHE_LINE * CACHE_LINE,
+        };
+        if len == 0 {
+            return Err(Refusal::NoRoom { largest: 0 });
         }
-        let want_lines = Want { len: whole_lines(want.len), align: want.align.max(CACHE_LINE) };
-        let extent = space::find(&mut used, &self.data, self.base, want_lines)
-            .map_err(|NoRoom { largest }| Refusal::NoRoom { largest })?;
-        Ok(Plan { name, slot, extent, len: want.len })
+        Ok(Plan { name, slot, extent: lines(found.start, len), len })
     }
 
     /// Publishes a zone. Under the lock that was held since it was planned.
@@ -243,9 +257,12 @@ impl<'a, W: Words + ?Sized> Table<'a, W> {
         }
     }
 
-    /// Finds the first slot on the name's chain that holds nothing, once it is clear that the name
-    /// is not there.
-    fn free_slot(&self, name: &ZoneName) -> Result<usize, Refusal> {
+    /// Finds the first slot on the name's chain that holds nothing, once it is clear that there are
+    /// not too many zones already, `used`, and that the name is not there.
+    fn free_slot(&self, name: &ZoneName, used: &[Extent]) -> Result<usize, Refusal> {
+        if used.len() >= MAX_ZONES {
+            return Err(Refusal::TooMany);
+        }
         if self.find(name).is_some() {
             return Err(Refusal::Exists);
         }

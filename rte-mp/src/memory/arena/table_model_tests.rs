@@ -10,19 +10,25 @@ use super::*;
 /// What the model does: names with their lengths, and no places.
 #[derive(Debug, Clone)]
 enum Step {
-    Reserve { name: usize, len: u64, align: u64 },
+    Reserve { name: usize, want: Want },
     Free { name: usize },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let name = 0..40_usize;
     let len = prop_oneof![1..200_u64, 1..20_000_u64];
-    let align = (0..14_u32).prop_map(|power| 1 << power);
-    let reserve = (name.clone(), len, align).prop_map(|(name, len, align)| Step::Reserve {
-        name,
-        len,
-        align,
+    let amount = prop_oneof![9 => len.prop_map(Amount::Exactly), 1 => Just(Amount::Largest)];
+    let power = |least: u32| (least..15).prop_map(|power| 1_u64 << power);
+    let bound = prop_oneof![2 => Just(None), 1 => power(6).prop_map(Some)];
+    let want = (amount, power(0), bound).prop_map(|(amount, align, bound)| {
+        // Nobody asks for more than the bound.
+        let bound = bound.filter(|&bound| match amount {
+            Amount::Exactly(len) => whole_lines(len) <= bound,
+            Amount::Largest => true,
+        });
+        Want { amount, align, bound }
     });
+    let reserve = (name.clone(), want).prop_map(|(name, want)| Step::Reserve { name, want });
     let free = name.prop_map(|name| Step::Free { name });
     prop::collection::vec(prop_oneof![3 => reserve, 2 => free], 1..120)
 }
@@ -35,13 +41,20 @@ fn config() -> ProptestConfig {
 }
 
 /// Whether a zone fits: tried at every cache line.
-fn fits(model: &BTreeMap<ZoneName, (u64, u64)>, len: u64, align: u64) -> bool {
+fn fits(model: &BTreeMap<ZoneName, (u64, u64)>, len: u64, want: Want) -> bool {
     let used: Vec<_> =
         model.values().map(|&(start, len)| start..start + whole_lines(len)).collect();
     iter::successors(Some(DATA), |start| Some(start + 64))
         .take_while(|start| start + whole_lines(len) <= END)
-        .filter(|start| (BASE + start).is_multiple_of(align))
+        .filter(|start| is_as_wanted(*start, len, want))
         .any(|start| used.iter().all(|u| u.end <= start || start + whole_lines(len) <= u.start))
+}
+
+/// Whether a zone begins as it should, and crosses no bound.
+fn is_as_wanted(start: u64, len: u64, want: Want) -> bool {
+    let (first, last) = (BASE + start, BASE + start + whole_lines(len) - 1);
+    let same = |bound| first / bound == last / bound;
+    first.is_multiple_of(want.align) && want.bound.is_none_or(same)
 }
 
 proptest! {
@@ -55,22 +68,33 @@ proptest! {
         let mut model = BTreeMap::new();
         for step in steps {
             match step {
-                Step::Reserve { name, len, align } => {
+                Step::Reserve { name, want } => {
                     let name = names[name];
-                    let plan = table.plan(name, Want { len, align });
+                    let plan = table.plan(name, want);
+                    let least = match want.amount {
+                        Amount::Exactly(len) => len,
+                        Amount::Largest => 64,
+                    };
                     match plan {
                         Ok(plan) => {
                             let zone = table.publish(&plan);
                             prop_assert!(!model.contains_key(&name));
-                            prop_assert_eq!((BASE + zone.offset) % align, 0);
                             prop_assert_eq!((BASE + zone.offset) % 64, 0);
-                            model.insert(name, (zone.offset, len));
+                            prop_assert!(is_as_wanted(zone.offset, zone.len, want));
+                            match want.amount {
+                                Amount::Exactly(len) => prop_assert_eq!(zone.len, len),
+                                Amount::Largest => {
+                                    prop_assert!(fits(&model, zone.len, want));
+                                    prop_assert!(!fits(&model, zone.len + 1, want));
+                                }
+                            }
+                            model.insert(name, (zone.offset, zone.len));
                         }
                         Err(Refusal::Exists) => prop_assert!(model.contains_key(&name)),
                         Err(Refusal::NoRoom { largest }) => {
-                            prop_assert!(largest < whole_lines(len));
-                            prop_assert!(!fits(&model, len, align));
-                            prop_assert!(largest == 0 || fits(&model, largest, align));
+                            prop_assert!(largest < whole_lines(least));
+                            prop_assert!(!fits(&model, least, want));
+                            prop_assert!(largest == 0 || fits(&model, largest, want));
                         }
                         Err(Refusal::TooMany) => prop_assert!(false, "there are few"),
                     }
@@ -94,7 +118,7 @@ proptest! {
     fn rubbish_in_the_table_hurts_nobody(
         rubbish in prop::collection::vec((0..TABLE_END, any::<u64>()), 0..2000),
         near in prop::collection::vec((0..SLOTS, 0..2_u64, DATA - 64..END + 64, 0..5000_u64), 0..50),
-        len in 1..10_000_u64,
+        len in prop::option::weighted(0.8, 1..10_000_u64),
     ) {
         let memory = Memory::new();
         rubbish.iter().for_each(|&(at, value)| memory.store(at, value));
@@ -110,7 +134,8 @@ proptest! {
             prop_assert!(zone.offset >= DATA && zone.extent().end <= END && zone.len > 0);
         }
         let [name, ..] = one_home();
-        if let Ok(plan) = table.plan(name, Want { len, align: 64 }) {
+        let amount = len.map_or(Amount::Largest, Amount::Exactly);
+        if let Ok(plan) = table.plan(name, Want { amount, align: 64, bound: None }) {
             let new = table.publish(&plan);
             prop_assert!(new.extent().end <= END);
             for zone in zones {

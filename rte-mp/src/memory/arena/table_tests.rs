@@ -74,7 +74,7 @@ fn make<W: Words>(words: &W, change: &Change) {
     let table = table(words);
     match change {
         Change::Reserve(name, len) => {
-            let plan = table.plan(*name, Want { len: *len, align: 64 }).expect("there is room");
+            let plan = table.plan(*name, Want::exactly(*len, 64)).expect("there is room");
             table.publish(&plan);
         }
         Change::Free(name) => {
@@ -295,9 +295,9 @@ fn a_ticket_is_good_for_one_reservation() {
     let memory = Memory::new();
     let [name, ..] = one_home();
     let table = table(&memory);
-    let reserve = || table.publish(&table.plan(name, Want { len: 10, align: 64 }).unwrap());
+    let reserve = || table.publish(&table.plan(name, Want::exactly(10, 64)).unwrap());
     let first = reserve();
-    assert_eq!(table.plan(name, Want { len: 1, align: 64 }).unwrap_err(), Refusal::Exists);
+    assert_eq!(table.plan(name, Want::exactly(1, 64)).unwrap_err(), Refusal::Exists);
     assert_eq!(table.withdraw(first.ticket), Some(first.extent()));
     assert_eq!(table.withdraw(first.ticket), None, "freed twice");
     let second = reserve();
@@ -314,10 +314,10 @@ fn there_are_2560_zones_and_no_more() {
     for n in 0..MAX_ZONES {
         let name = name(n);
         let extent = DATA + n as u64 * 64..DATA + n as u64 * 64 + 64;
-        let slot = table.free_slot(&name).unwrap();
+        let slot = table.free_slot(&name, &[]).unwrap();
         table.publish(&Plan { name, slot, extent, len: 64 });
     }
-    let want = Want { len: 64, align: 64 };
+    let want = Want::exactly(64, 64);
     assert_eq!(table.plan(name(MAX_ZONES), want).unwrap_err(), Refusal::TooMany);
     for n in 0..MAX_ZONES {
         let zone = table.find(&name(n)).unwrap();

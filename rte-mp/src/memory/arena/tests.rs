@@ -12,7 +12,8 @@ fn arena(size: u64) -> Arena {
 }
 
 fn order(name: &str, len: u64) -> Order {
-    Order { name: ZoneName::new(name).unwrap(), len, align: 64, zeroed: false }
+    let (name, amount) = (ZoneName::new(name).unwrap(), Amount::Exactly(len));
+    Order { name, amount, align: 64, bound: None, zeroed: false }
 }
 
 /// How many bytes of memory the arena takes.

@@ -23,8 +23,8 @@ extern "C" {
 	} while (0)
 
 /*
- * Barriers for the CPU too: no access, no store, no load comes before it that stands after it, or the other
- * way round. The plain ones also order stores that bypass the caches.
+ * Barriers for the CPU too: no access, no store, no load comes before it that stands after it, or
+ * the other way round. The plain ones also order stores that bypass the caches.
  */
 static inline void rte_mb(void)
 {
@@ -125,8 +125,8 @@ typedef struct {
 #define RTE_ATOMIC64_INIT(val) {(val)}
 
 /*
- * For 16, 32 and 64 bits, shown for 32. All that change something are full barriers; reading, setting,
- * initialising and clearing are none.
+ * For 16, 32 and 64 bits, shown for 32. All that change something are full barriers; reading,
+ * setting, initialising and clearing are none.
  *
  *   int rte_atomic32_cmpset(volatile uint32_t *dst, uint32_t exp, uint32_t src);
  *                     if *dst is exp, makes it src and returns 1; else returns 0
@@ -141,9 +141,9 @@ typedef struct {
  *   void rte_atomic32_dec(rte_atomic32_t *v);
  *   int32_t rte_atomic32_add_return(rte_atomic32_t *v, int32_t inc); returns what it has become
  *   int32_t rte_atomic32_sub_return(rte_atomic32_t *v, int32_t dec);
- *   int rte_atomic32_inc_and_test(rte_atomic32_t *v);                returns whether it has become 0
+ *   int rte_atomic32_inc_and_test(rte_atomic32_t *v);         returns whether it has become 0
  *   int rte_atomic32_dec_and_test(rte_atomic32_t *v);
- *   int rte_atomic32_test_and_set(rte_atomic32_t *v);                if it is 0, makes it 1 and returns 1
+ *   int rte_atomic32_test_and_set(rte_atomic32_t *v);         if it is 0, makes it 1 and returns 1
  *   void rte_atomic32_clear(rte_atomic32_t *v);                      makes it 0
  */
 #define RTEMP_ATOMIC_OPERATIONS(bits) \
@@ -162,7 +162,8 @@ typedef struct {
 	{ \
 		return __atomic_load_n(&v->cnt, __ATOMIC_RELAXED); \
 	} \
-	static inline void rte_atomic##bits##_set(rte_atomic##bits##_t *v, int##bits##_t new_value) \
+	static inline void rte_atomic##bits##_set(rte_atomic##bits##_t *v, \
+						  int##bits##_t new_value) \
 	{ \
 		__atomic_store_n(&v->cnt, new_value, __ATOMIC_RELAXED); \
 	} \

@@ -2,8 +2,8 @@
 /*
  * What this build is: which DPDK release its types follow, for which machine, with which limits.
  *
- * RTE_MP_ABI chooses the release whose layouts a program is compiled with. All of a program's object
- * files must be compiled with the same choice: the linker refuses a mixture (see rte_eal.h).
+ * RTE_MP_ABI chooses the release whose layouts a program is compiled with. All of a program's
+ * object files must be compiled with the same choice: the linker refuses a mixture (see rte_eal.h).
  *
  *   25  the default: DPDK 25.11. A message carries up to 253 descriptors, and its param is aligned
  *       to 8 bytes. Source that was written for 24.11 or later compiles with it.
@@ -58,7 +58,9 @@
 #error "rte-mp has C headers for x86-64 and aarch64"
 #endif
 
-/* Of DPDK's libraries this is the one that is here. Programs test these to see what they may use. */
+/*
+ * Of DPDK's libraries this is the one that is here. Programs test these to see what they may use.
+ */
 #define RTE_LIB_EAL 1
 
 /* lcore ids are smaller than this, and NUMA nodes than the next. */

@@ -91,8 +91,8 @@ extern "C" {
 #define RTE_SET_USED(x) (void)(x)
 
 /*
- * Functions that run before main(), and after it. Lower priorities run first before main(), and last
- * after it.
+ * Functions that run before main(), and after it. Lower priorities run first before main(), and
+ * last after it.
  */
 
 #define RTE_PRIORITY_LOG 101
@@ -137,13 +137,14 @@ extern "C" {
 #endif
 
 /*
- * Alignment. `align` is a power of two, and the result has the type of the first argument.
+ * Alignment. `align` is a power of two. The result has the type of the first argument; when it was
+ * rounded up, that of a sum with it, as small ones become int in sums.
  */
 
 #define RTE_ALIGN_FLOOR(val, align) \
 	((__typeof__(val))((val) & ~((__typeof__(val))((align)-1))))
 #define RTE_ALIGN_CEIL(val, align) \
-	RTE_ALIGN_FLOOR((__typeof__(val))((val) + (__typeof__(val))((align)-1)), align)
+	RTE_ALIGN_FLOOR((val) + (__typeof__(val))((align)-1), align)
 #define RTE_ALIGN(val, align) RTE_ALIGN_CEIL(val, align)
 
 #define RTE_PTR_ALIGN_FLOOR(ptr, align) \
@@ -183,7 +184,8 @@ static inline int rte_is_aligned(const void *const __rte_restrict ptr, const uns
 
 /* A member that keeps what follows it off the cache lines of what comes before it. */
 #define RTEMP_CACHE_GUARD_NAMED(line) \
-	alignas(RTE_CACHE_LINE_SIZE) char cache_guard_##line[RTE_CACHE_LINE_SIZE * RTE_CACHE_GUARD_LINES]
+	alignas(RTE_CACHE_LINE_SIZE) char \
+		cache_guard_##line[RTE_CACHE_LINE_SIZE * RTE_CACHE_GUARD_LINES]
 #define RTEMP_CACHE_GUARD(line) RTEMP_CACHE_GUARD_NAMED(line)
 #define RTE_CACHE_GUARD RTEMP_CACHE_GUARD(__LINE__)
 
@@ -227,7 +229,9 @@ typedef uint16_t unaligned_uint16_t;
 		rtemp_max_a > rtemp_max_b ? rtemp_max_a : rtemp_max_b; \
 	})
 
-/* The same for constant expressions: both are taken for a `t` first, and evaluated more than once. */
+/*
+ * The same for constant expressions: both are taken for a `t` first, and evaluated more than once.
+ */
 #define RTE_MIN_T(a, b, t) ((t)(a) < (t)(b) ? (t)(a) : (t)(b))
 #define RTE_MAX_T(a, b, t) ((t)(a) > (t)(b) ? (t)(a) : (t)(b))
 
@@ -263,16 +267,17 @@ typedef uint16_t unaligned_uint16_t;
 #define RTE_FMT_TAIL(fmt, ...) __VA_ARGS__
 
 /*
- * Reads a number of bytes such as "64", "0x40" or "2 M": blanks, a number in C's notation, at most one
- * blank, and K, M, G, T, P or E in either case for 2 to the power of 10, 20, 30, 40, 50 or 60. What
- * comes after that is not looked at. Returns 0 when there is no number, a negative one, or one that
- * does not fit.
+ * Reads a number of bytes such as "64", "0x40" or "2 M": blanks, a number in C's notation, at most
+ * one blank, and K, M, G, T, P or E in either case for 2 to the power of 10, 20, 30, 40, 50 or 60.
+ * What comes after that is not looked at. Returns 0 when there is no number, a negative one, or one
+ * that does not fit.
  */
 uint64_t rte_str_to_size(const char *str);
 
 /*
- * Logs a message in the manner of printf at level CRIT, leaves the group as rte_eal_cleanup() does, and
- * ends the process with `exit_code`. When that is not 0, the message comes after a line that says so.
+ * Logs a message in the manner of printf at level CRIT, leaves the group as rte_eal_cleanup() does,
+ * and ends the process with `exit_code`. When that is not 0, the message comes after a line that
+ * says so.
  */
 __rte_noreturn void rte_exit(int exit_code, const char *format, ...) __rte_format_printf(2, 3);
 

@@ -2,8 +2,8 @@
 /*
  * The settings that every program sees, those of rte_build_config.h included.
  *
- * pkg-config makes the compiler read it first, as DPDK's does, so that a program may use these names
- * without including anything.
+ * pkg-config makes the compiler read it first, as DPDK's does, so that a program may use these
+ * names without including anything.
  */
 #ifndef RTE_MP_RTE_CONFIG_H
 #define RTE_MP_RTE_CONFIG_H

@@ -2,8 +2,8 @@
 /*
  * Time in cycles, and waiting for a short while.
  *
- * Cycles are those of the CPU's time stamp counter (x86-64) or generic timer (aarch64), which runs at the
- * same pace on all CPUs and whatever their frequency is.
+ * Cycles are those of the CPU's time stamp counter (x86-64) or generic timer (aarch64), which runs
+ * at the same pace on all CPUs and whatever their frequency is.
  */
 #ifndef RTE_MP_RTE_CYCLES_H
 #define RTE_MP_RTE_CYCLES_H
@@ -56,7 +56,10 @@ static inline uint64_t rte_get_timer_cycles(void)
 	return rte_get_tsc_cycles();
 }
 
-/* Cycles in a second. The first call may take some milliseconds, to measure; rte_eal_init() makes it. */
+/*
+ * Cycles in a second. The first call may take some milliseconds, to measure; rte_eal_init() makes
+ * it.
+ */
 uint64_t rte_get_tsc_hz(void);
 
 static inline uint64_t rte_get_timer_hz(void)

@@ -14,8 +14,8 @@ extern "C" {
 void rte_dump_stack(void);
 
 /*
- * Logs the function's name and a message in the manner of printf at level CRIT, logs the stack, and ends
- * the process with abort(). The group is not left in order: others see a process that died.
+ * Logs the function's name and a message in the manner of printf at level CRIT, logs the stack, and
+ * ends the process with abort(). The group is not left in order: others see a process that died.
  */
 #define rte_panic(...) __rte_panic(__func__, __VA_ARGS__)
 
@@ -29,7 +29,9 @@ void __rte_panic(const char *funcname, const char *format, ...)
 			rte_panic("line %d\tassert \"%s\" failed\n", __LINE__, #exp); \
 	} while (0)
 
-/* The same in builds with RTE_ENABLE_ASSERT; in others the condition is compiled and not evaluated. */
+/*
+ * The same in builds with RTE_ENABLE_ASSERT; in others the condition is compiled and not evaluated.
+ */
 #ifdef RTE_ENABLE_ASSERT
 #define RTE_ASSERT(exp) RTE_VERIFY(exp)
 #else

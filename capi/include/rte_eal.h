@@ -2,11 +2,13 @@
 /*
  * Joining a group of processes, and its IPC: messages of up to 256 bytes and some descriptors.
  *
- * A group is what goes by one --file-prefix: one primary and any number of secondaries. A secondary's
- * messages go to the primary, the primary's to every secondary. Requests are messages that are answered.
+ * A group is what goes by one --file-prefix: one primary and any number of secondaries. A
+ * secondary's messages go to the primary, the primary's to every secondary. Requests are messages
+ * that are answered.
  *
- * Functions that return int give 0 and more for success and -1 for failure, and then rte_errno says why,
- * unless it says otherwise. All but rte_eal_init() and rte_eal_cleanup() may be called by any thread.
+ * Functions that return int give 0 and more for success and -1 for failure, and then rte_errno says
+ * why, unless it says otherwise. All but rte_eal_init() and rte_eal_cleanup() may be called by any
+ * thread.
  */
 #ifndef RTE_MP_RTE_EAL_H
 #define RTE_MP_RTE_EAL_H
@@ -34,14 +36,16 @@ extern "C" {
 #endif
 
 /*
- * All object files of a program must be compiled with the same RTE_MP_ABI, else one would read the other's
- * messages wrongly. So that the linker sees to it, each defines one symbol, in a section group that is named
- * after its RTE_MP_ABI. Of equal groups the linker keeps one; of different ones it keeps each, and then
- * refuses the program for two definitions of rte_mp_abi_differs_between_object_files. The symbol is hidden:
- * each shared object may have a choice of its own.
+ * All object files of a program must be compiled with the same RTE_MP_ABI, else one would read the
+ * other's messages wrongly. So that the linker sees to it, each defines one symbol, in a section
+ * group that is named after its RTE_MP_ABI. Of equal groups the linker keeps one; of different ones
+ * it keeps each, and then refuses the program for two definitions of
+ * rte_mp_abi_differs_between_object_files. The symbol is hidden: each shared object may have a
+ * choice of its own.
  *
- * That stands in a function, which is never called, for the sake of -flto: so there too it is given out
- * once for each RTE_MP_ABI. When both come to be in one piece for the assembler, that refuses them.
+ * That stands in a function, which is never called, for the sake of -flto: so there too it is given
+ * out once for each RTE_MP_ABI. When both come to be in one piece for the assembler, that refuses
+ * them.
  *
  * The library has both layouts, and no such symbol.
  */
@@ -63,7 +67,8 @@ void RTEMP_ABI_FUNCTION(RTE_MP_ABI)(void)
 		".endif\n"
 		".else\n"
 		".Lrtemp_abi = " RTEMP_ABI_TEXT(RTE_MP_ABI) "\n"
-		".pushsection .rte_mp_abi, \"G\", %progbits, rtemp_abi_" RTEMP_ABI_TEXT(RTE_MP_ABI) ", comdat\n"
+		".pushsection .rte_mp_abi, \"G\", %progbits, "
+		"rtemp_abi_" RTEMP_ABI_TEXT(RTE_MP_ABI) ", comdat\n"
 		".globl rte_mp_abi_differs_between_object_files\n"
 		".hidden rte_mp_abi_differs_between_object_files\n"
 		"rte_mp_abi_differs_between_object_files:\n"
@@ -97,37 +102,43 @@ enum rte_proc_type_t {
 };
 
 /*
- * Joins a group as the command line says, and starts the process's lcores. DPDK's options are taken up to
- * the first "--"; those that mean nothing here are taken and not looked at. The caller becomes the main
- * lcore.
+ * Joins a group as the command line says, and starts the process's lcores. DPDK's options are taken
+ * up to the first "--"; those that mean nothing here are taken and not looked at. The caller
+ * becomes the main lcore.
  *
- * A secondary whose primary is just starting is waited for. Returns how many words of `argv` were taken,
- * so that the program's own begin at argv[that]: `argv` is put in that order, and argv[that] becomes the
- * program's name. Returns -1 when it cannot join: rte_errno says why, and a line of the log in full.
- * EALREADY is for a second call; a failed one may be repeated with other arguments.
+ * A secondary whose primary is just starting is waited for. Returns how many words of `argv` were
+ * taken, so that the program's own begin at argv[that]: `argv` is put in that order, and argv[that]
+ * becomes the program's name. Returns -1 when it cannot join: rte_errno says why, and a line of the
+ * log in full. EALREADY is for a second call; a failed one may be repeated with other arguments.
  *
- * Differs from DPDK: needs neither hugepages nor root. A second primary of one prefix is refused before
- * it has touched anything, and no DPDK process can be a secondary of a primary that is an rte-mp one.
+ * Differs from DPDK: needs neither hugepages nor root. A second primary of one prefix is refused
+ * before it has touched anything, and no DPDK process can be a secondary of a primary that is an
+ * rte-mp one.
  */
 int rte_eal_init(int argc, char **argv);
 
 /*
- * Leaves the group: callbacks have ended when it returns, unless it is called by one, and files that this
- * process made are removed. Returns 0, also before rte_eal_init(); -1 and EALREADY the second time.
+ * Leaves the group: callbacks have ended when it returns, unless it is called by one, and files
+ * that this process made are removed. Returns 0, also before rte_eal_init(); -1 and EALREADY the
+ * second time.
  *
  * Differs from DPDK: what a process leaves undone when it ends by exit() is done then.
  */
 int rte_eal_cleanup(void);
 
-/* What this process is to its group; RTE_PROC_PRIMARY before rte_eal_init() and after rte_eal_cleanup(). */
+/*
+ * What this process is to its group; RTE_PROC_PRIMARY before rte_eal_init() and after
+ * rte_eal_cleanup().
+ */
 enum rte_proc_type_t rte_eal_process_type(void);
 
 /*
- * Whether a primary runs: 1 or 0. `config_file_path` is the config file of any group; or NULL for that of
- * the group joined, which a secondary asks: a primary is told 0 of itself, and so is everybody before
- * rte_eal_init().
+ * Whether a primary runs: 1 or 0. `config_file_path` is the config file of any group; or NULL for
+ * that of the group joined, which a secondary asks: a primary is told 0 of itself, and so is
+ * everybody before rte_eal_init().
  *
- * Differs from DPDK: a primary that asks keeps the lock by which it is known; there it lets go of it.
+ * Differs from DPDK: a primary that asks keeps the lock by which it is known; there it lets go of
+ * it.
  */
 int rte_eal_primary_proc_alive(const char *config_file_path);
 
@@ -138,8 +149,10 @@ int rte_eal_primary_proc_alive(const char *config_file_path);
  */
 int rte_eal_has_hugepages(void);
 
-/* The directory of the group's files; empty where there are none, and before rte_eal_init(). The text belongs
- * to the library, and holds as long as the process. */
+/*
+ * The directory of the group's files; empty where there are none, and before rte_eal_init(). The
+ * text belongs to the library, and holds as long as the process.
+ */
 const char *rte_eal_get_runtime_dir(void);
 
 /* Called with the program's name when usage is asked for (--help), after the library's own. */
@@ -188,94 +201,100 @@ struct rte_mp_msg {
 
 /* What became of a request. */
 struct rte_mp_reply {
-	int nb_sent;             /* peers that were asked, without those that asked to be left out */
+	int nb_sent;             /* peers that were asked and did not want to be left out */
 	int nb_received;         /* peers that answered, and so the length of `msgs` */
 	struct rte_mp_msg *msgs; /* their answers, in any order; NULL when there are none */
 };
 
 /*
- * Called with each message and request for an action that was registered. `msg` and `peer` are valid until it
- * returns; the descriptors in `msg` are its own from then on, to use and to close. `peer` says where it
- * came from, for rte_mp_reply().
+ * Called with each message and request for an action that was registered. `msg` and `peer` are
+ * valid until it returns; the descriptors in `msg` are its own from then on, to use and to close.
+ * `peer` says where it came from, for rte_mp_reply().
  *
  * A negative result says that it could not be handled.
  *
- * All callbacks of the process run one after the other in one thread of the library's, so one that waits
- * makes the others wait.
+ * All callbacks of the process run one after the other in one thread of the library's, so one that
+ * waits makes the others wait.
  *
- * Differs from DPDK: a request that is refused, by a negative result and no reply, is answered at once by
- * "leave me out", and so is one for which there is no action. One that returns 0 may reply later, from any
- * thread; when very many wait for that, the oldest is answered so too. A sync request in a callback works;
- * there, it times out.
+ * Differs from DPDK: a request that is refused, by a negative result and no reply, is answered at
+ * once by "leave me out", and so is one for which there is no action. One that returns 0 may reply
+ * later, from any thread; when very many wait for that, the oldest is answered so too. A sync
+ * request in a callback works; there, it times out.
  */
 typedef int (*rte_mp_t)(const struct rte_mp_msg *msg, const void *peer);
 
 /*
- * Called with what became of an async request. Both arguments, and what they point to, are valid until it
- * returns; the descriptors of the replies are its own from then on. The result is not looked at.
+ * Called with what became of an async request. Both arguments, and what they point to, are valid
+ * until it returns; the descriptors of the replies are its own from then on. The result is not
+ * looked at.
  */
 typedef int (*rte_mp_async_reply_t)(const struct rte_mp_msg *request,
 				    const struct rte_mp_reply *reply);
 
 /*
- * Has `action` called with each message that is named `name` from now on. Does not block. It may be called
- * before rte_eal_init(), and then begins with it. NULL for `action` takes the name, for which there is
- * then no action.
+ * Has `action` called with each message that is named `name` from now on. Does not block. It may be
+ * called before rte_eal_init(), and then begins with it. NULL for `action` takes the name, for
+ * which there is then no action.
  *
- * Fails with EINVAL when the name is NULL or empty, E2BIG when it is longer than 63 bytes, EEXIST when it
- * is registered, ENOTSUP without IPC (--no-shconf, --in-memory).
+ * Fails with EINVAL when the name is NULL or empty, E2BIG when it is longer than 63 bytes, EEXIST
+ * when it is registered, ENOTSUP without IPC (--no-shconf, --in-memory).
  */
-int rte_mp_action_register(const char *name, rte_mp_t action) RTEMP_ABI_SYMBOL(rte_mp_action_register);
+int rte_mp_action_register(const char *name, rte_mp_t action)
+	RTEMP_ABI_SYMBOL(rte_mp_action_register);
 
 /* Ends that. A call that is being made just now is not waited for. Does nothing for other names. */
 void rte_mp_action_unregister(const char *name);
 
 /*
- * Sends a message: a secondary to the primary, the primary to every secondary, which may be none. The
- * caller keeps `msg` and its descriptors.
+ * Sends a message: a secondary to the primary, the primary to every secondary, which may be none.
+ * The caller keeps `msg` and its descriptors.
  *
- * Fails with EINVAL when `msg` is NULL, its name is empty, or a length is negative; E2BIG when its name has
- * no NUL or a length is too large, in that order; ENOTSUP without IPC; ENOENT or ECONNREFUSED in a
- * secondary whose primary has gone. The primary goes on after a peer that cannot be reached, and gives the
- * last such error; peers that have gone are no error.
+ * What it fails with, looked for in this order: EINVAL for NULL or an empty name, E2BIG for a name
+ * without a NUL, EINVAL for a negative length, E2BIG for one that is too large, ENOTSUP without IPC;
+ * ENOENT or ECONNREFUSED in a secondary whose primary has gone. The primary goes on after a peer
+ * that cannot be reached, and gives the last such error; peers that have gone are no error.
  *
- * Differs from DPDK: a peer whose queue is full is waited for only so long, and holds up nobody else.
+ * Differs from DPDK: a peer whose queue is full is waited for only so long, and holds up nobody
+ * else.
  */
 int rte_mp_sendmsg(struct rte_mp_msg *msg) RTEMP_ABI_SYMBOL(rte_mp_sendmsg);
 
 /*
- * Asks the peers, as rte_mp_sendmsg() sends, and waits for their answers, `ts` at most in all, the sends
- * included; 0 asks and does not wait. `reply` is filled in, and `reply->msgs` is to be given to free() by
- * the caller, who also gets the descriptors of the answers. The caller keeps `req` and its descriptors.
+ * Asks the peers, as rte_mp_sendmsg() sends, and waits for their answers, `ts` at most in all, the
+ * sends included; 0 asks and does not wait. `reply` is filled in, and `reply->msgs` is to be given
+ * to free() by the caller, who also gets the descriptors of the answers. The caller keeps `req` and
+ * its descriptors.
  *
- * Returns 0 also when there is nobody to ask. Fails as rte_mp_sendmsg() does, with EINVAL when `reply` is
- * NULL, and with ETIMEDOUT when peers were asked and none answered; then `reply->msgs` is NULL.
+ * Returns 0 also when there is nobody to ask. Fails as rte_mp_sendmsg() does, with EINVAL when
+ * `reply` is NULL, and with ETIMEDOUT when peers were asked and none answered; then `reply->msgs`
+ * is NULL.
  *
- * Differs from DPDK: all peers are asked at once; when only some answer in time it is 0, and nb_received
- * is below nb_sent. A peer that dies is not waited for. NULL for `ts` is 5 seconds. Any number of requests
- * of one name may be under way, and late answers are thrown away, with their descriptors closed.
+ * Differs from DPDK: all peers are asked at once; when only some answer in time it is 0, and
+ * nb_received is below nb_sent. A peer that dies is not waited for. NULL for `ts` is 5 seconds. Any
+ * number of requests of one name may be under way, and late answers are thrown away, with their
+ * descriptors closed.
  */
 int rte_mp_request_sync(struct rte_mp_msg *req, struct rte_mp_reply *reply,
 			const struct timespec *ts) RTEMP_ABI_SYMBOL(rte_mp_request_sync);
 
 /*
- * Asks in the same way and does not wait: `clb` is called once, when all have answered or after `ts`. The
- * request is copied, and its descriptors are the caller's again when it returns.
+ * Asks in the same way and does not wait: `clb` is called once, when all have answered or after
+ * `ts`. The request is copied, and its descriptors are the caller's again when it returns.
  *
  * Fails as rte_mp_sendmsg() does; then `clb` is not called.
  *
- * Differs from DPDK: it is called exactly once, also when there is nobody to ask, with 0 and 0, and always
- * in the thread of the other callbacks. NULL for `clb` is EINVAL, for `ts` 5 seconds.
+ * Differs from DPDK: it is called exactly once, also when there is nobody to ask, with 0 and 0, and
+ * always in the thread of the other callbacks. NULL for `clb` is EINVAL, for `ts` 5 seconds.
  */
 int rte_mp_request_async(struct rte_mp_msg *req, const struct timespec *ts,
 			 rte_mp_async_reply_t clb) RTEMP_ABI_SYMBOL(rte_mp_request_async);
 
 /*
- * Answers a request. `peer` is what the action was called with, or a copy of its text; `msg` has the
- * request's name.
+ * Answers a request. `peer` is what the action was called with, or a copy of its text; `msg` has
+ * the request's name.
  *
- * Fails as rte_mp_sendmsg() does, and with EINVAL when `peer` is NULL. Without IPC it does nothing, and is
- * 0. In a primary it is 0 also when the peer has gone.
+ * Fails as rte_mp_sendmsg() does, and with EINVAL when `peer` is NULL. Without IPC it does nothing,
+ * and is 0. In a primary it is 0 also when the peer has gone.
  */
 #ifdef __cplusplus
 #pragma GCC diagnostic push
@@ -287,8 +306,8 @@ int rte_mp_reply(struct rte_mp_msg *msg, const char *peer) RTEMP_ABI_SYMBOL(rte_
 #endif
 
 /*
- * Declares that this program does without the group's IPC, before the group has begun to use it. Returns
- * whether it is off; false when it is in use.
+ * Declares that this program does without the group's IPC, before the group has begun to use it.
+ * Returns whether it is off; false when it is in use.
  */
 bool rte_mp_disable(void);
 

@@ -32,8 +32,9 @@ enum {
 };
 
 /*
- * Says what an error means. `errnum` is positive: libc's or one of the above. The text belongs to the
- * library and holds until the same thread asks again; it is never NULL, also for an unknown number.
+ * Says what an error means. `errnum` is positive: libc's or one of the above. The text belongs to
+ * the library and holds until the same thread asks again; it is never NULL, also for an unknown
+ * number.
  */
 const char *rte_strerror(int errnum);
 

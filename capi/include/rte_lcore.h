@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * lcores: the main thread and the worker threads of a process, one for each CPU of the command line's
- * list. Their ids are below RTE_MAX_LCORE and need not follow on each other.
+ * lcores: the main thread and the worker threads of a process, one for each CPU of the command
+ * line's list. Their ids are below RTE_MAX_LCORE and need not follow on each other.
  *
- * Workers are threads of rte_eal_init()'s making, each pinned to its CPUs, that wait for something to run
- * (rte_launch.h). Other threads have no lcore.
+ * Workers are threads of rte_eal_init()'s making, each pinned to its CPUs, that wait for something
+ * to run (rte_launch.h). Other threads have no lcore.
  */
 #ifndef RTE_MP_RTE_LCORE_H
 #define RTE_MP_RTE_LCORE_H
@@ -33,7 +33,7 @@ enum rte_lcore_role_t {
 	ROLE_RTE,     /* the main lcore or a worker */
 	ROLE_OFF,     /* nothing */
 	ROLE_SERVICE, /* a service core: DPDK's; there are none here */
-	ROLE_NON_EAL  /* a thread of the program's that was given an id: DPDK's; there are none here */
+	ROLE_NON_EAL  /* a thread of the program's with an id: DPDK's; there are none here */
 };
 
 /* The calling thread's lcore; LCORE_ID_ANY in threads that are none, and before rte_eal_init(). */
@@ -49,8 +49,8 @@ unsigned int rte_get_main_lcore(void);
 unsigned int rte_lcore_count(void);
 
 /*
- * An lcore's place in the list of lcores, from 0; a negative id means the caller's. Returns -1 when there
- * is no such lcore.
+ * An lcore's place in the list of lcores, from 0; a negative id means the caller's. Returns -1 when
+ * there is no such lcore.
  */
 int rte_lcore_index(int lcore_id);
 
@@ -64,8 +64,8 @@ int rte_lcore_has_role(unsigned int lcore_id, enum rte_lcore_role_t role);
 int rte_lcore_is_enabled(unsigned int lcore_id);
 
 /*
- * The next lcore after `i`, without the main one if `skip_main`. After the last one comes RTE_MAX_LCORE;
- * or, if `wrap`, the first one. To begin, `i` is (unsigned int)-1.
+ * The next lcore after `i`, without the main one if `skip_main`. After the last one comes
+ * RTE_MAX_LCORE; or, if `wrap`, the first one. To begin, `i` is (unsigned int)-1.
  */
 unsigned int rte_get_next_lcore(unsigned int i, int skip_main, int wrap);
 
@@ -78,13 +78,16 @@ unsigned int rte_get_next_lcore(unsigned int i, int skip_main, int wrap);
 	     i = rte_get_next_lcore(i, 1, 0))
 
 /*
- * The NUMA node on which the calling thread runs: for an lcore that of its CPUs, for other threads that of
- * the CPU of this moment; (unsigned int)SOCKET_ID_ANY when an lcore's CPUs are of several nodes.
+ * The NUMA node on which the calling thread runs: for an lcore that of its CPUs, for other threads
+ * that of the CPU of this moment; (unsigned int)SOCKET_ID_ANY when an lcore's CPUs are of several
+ * nodes.
  */
 unsigned int rte_socket_id(void);
 
-/* How many NUMA nodes the lcores' CPUs are of, and the number of the node at place `idx`: -1 with
- * rte_errno EINVAL when there are not so many. */
+/*
+ * How many NUMA nodes the lcores' CPUs are of, and the number of the node at place `idx`: -1 with
+ * rte_errno EINVAL when there are not so many.
+ */
 unsigned int rte_socket_count(void);
 int rte_socket_id_by_idx(unsigned int idx);
 
@@ -92,8 +95,8 @@ int rte_socket_id_by_idx(unsigned int idx);
 unsigned int rte_lcore_to_socket_id(unsigned int lcore_id);
 
 /*
- * The CPU to which an lcore is pinned, the first of them if they are several; a negative id means the
- * caller's. Returns -1 when there is no such lcore.
+ * The CPU to which an lcore is pinned, the first of them if they are several; a negative id means
+ * the caller's. Returns -1 when there is no such lcore.
  */
 int rte_lcore_to_cpu_id(int lcore_id);
 
@@ -106,14 +109,15 @@ rte_cpuset_t rte_lcore_cpuset(unsigned int lcore_id);
 void rte_lcore_dump(FILE *f);
 
 /*
- * Names a thread, as ps and debuggers show it: up to 15 bytes. Returns 0, or a negative errno: -ERANGE for
- * a name that is longer.
+ * Names a thread, as ps and debuggers show it: up to 15 bytes. Returns 0, or a negative errno:
+ * -ERANGE for a name that is longer.
  */
 int rte_thread_setname(pthread_t id, const char *name);
 
 /*
- * Starts a thread that is no lcore, as pthread_create() does, named `name` if that is not NULL, on the
- * CPUs of the process that are no lcore's, or all of them if none is left. Returns 0 or a negative errno.
+ * Starts a thread that is no lcore, as pthread_create() does, named `name` if that is not NULL, on
+ * the CPUs of the process that are no lcore's, or all of them if none is left. Returns 0 or a
+ * negative errno.
  */
 int rte_ctrl_thread_create(pthread_t *thread, const char *name, const pthread_attr_t *attr,
 			   void *(*start_routine)(void *), void *arg);

@@ -2,8 +2,8 @@
 /*
  * Logs: lines of a type (who says it) and a level (how bad it is).
  *
- * A line is written when its level is neither above the global one nor above that of its type. It goes to
- * the stream that was set, and to stderr when there was none.
+ * A line is written when its level is neither above the global one nor above that of its type. It
+ * goes to the stream that was set, and to stderr when there was none.
  *
  * Differs from DPDK: never to syslog.
  */
@@ -23,8 +23,9 @@ extern "C" {
 #endif
 
 /*
- * Types. Those of DPDK's libraries are there so that programs compile; the library itself writes under EAL
- * only. USER1 to USER8 are the program's, and so are the ids that it is given when it registers a name.
+ * Types. Those of DPDK's libraries are there so that programs compile; the library itself writes
+ * under EAL only. USER1 to USER8 are the program's, and so are the ids that it is given when it
+ * registers a name.
  */
 #define RTE_LOGTYPE_EAL 0
 #define RTE_LOGTYPE_MALLOC 1
@@ -70,15 +71,18 @@ extern "C" {
 #define RTE_LOG_MAX RTE_LOG_DEBUG
 
 /*
- * Writes to `f` from now on; NULL for where it went at first. The stream stays the caller's, and must stay
- * open for as long. Returns 0.
+ * Writes to `f` from now on; NULL for where it went at first. The stream stays the caller's, and
+ * must stay open for as long. Returns 0.
  */
 int rte_openlog_stream(FILE *f);
 
 /* Where lines go now. */
 FILE *rte_log_get_stream(void);
 
-/* Sets and tells the level above which nothing is written, whatever its type. At first RTE_LOG_DEBUG. */
+/*
+ * Sets and tells the level above which nothing is written, whatever its type. At first
+ * RTE_LOG_DEBUG.
+ */
 void rte_log_set_global_level(uint32_t level);
 uint32_t rte_log_get_global_level(void);
 
@@ -89,9 +93,9 @@ int rte_log_get_level(uint32_t logtype);
 bool rte_log_can_log(uint32_t logtype, uint32_t loglevel);
 
 /*
- * Sets the level of one type; of all types whose names match a shell pattern; or a regular expression,
- * from its start. The last two hold for types that are registered later too. Returns 0, or -1 for a level
- * above RTE_LOG_MAX, a type that is not there, or a pattern that cannot be read.
+ * Sets the level of one type; of all types whose names match a shell pattern; or a regular
+ * expression, from its start. The last two hold for types that are registered later too. Returns 0,
+ * or -1 for a level above RTE_LOG_MAX, a type that is not there, or a pattern that cannot be read.
  */
 int rte_log_set_level(uint32_t logtype, uint32_t level);
 int rte_log_set_level_pattern(const char *pattern, uint32_t level);
@@ -102,14 +106,14 @@ int rte_log_cur_msg_loglevel(void);
 int rte_log_cur_msg_logtype(void);
 
 /*
- * Registers a name, with level INFO. Returns its type, the same each time; or -ENOMEM. The name is copied.
- * It may be called before rte_eal_init().
+ * Registers a name, with level INFO. Returns its type, the same each time; or -ENOMEM. The name is
+ * copied. It may be called before rte_eal_init().
  */
 int rte_log_register(const char *name);
 
 /*
- * The same with a level of its own, which counts unless the command line or the functions above have set
- * one for the name: those win, whichever comes first.
+ * The same with a level of its own, which counts unless the command line or the functions above
+ * have set one for the name: those win, whichever comes first.
  */
 int rte_log_register_type_and_pick_level(const char *name, uint32_t level_def);
 
@@ -120,8 +124,8 @@ void rte_log_list_types(FILE *out, const char *prefix);
 void rte_log_dump(FILE *f);
 
 /*
- * Writes a line in the manner of printf, which brings its own '\n'. Returns what printf would; 0 when it
- * was not written. May block as writing to the stream does. `level` is 1 to RTE_LOG_MAX.
+ * Writes a line in the manner of printf, which brings its own '\n'. Returns what printf would; 0
+ * when it was not written. May block as writing to the stream does. `level` is 1 to RTE_LOG_MAX.
  */
 int rte_log(uint32_t level, uint32_t logtype, const char *format, ...)
 	__rte_cold __rte_format_printf(3, 4);
@@ -129,28 +133,35 @@ int rte_vlog(uint32_t level, uint32_t logtype, const char *format, va_list ap)
 	__rte_format_printf(3, 0);
 
 /*
- * RTE_LOG(ERR, EAL, "...\n") writes a line of level RTE_LOG_ERR and type RTE_LOGTYPE_EAL, which begins with
- * "EAL: ". For a type of its own, a program defines RTE_LOGTYPE_itsname.
+ * RTE_LOG(ERR, EAL, "...\n") writes a line of level RTE_LOG_ERR and type RTE_LOGTYPE_EAL, which
+ * begins with "EAL: ". For a type of its own, a program defines RTE_LOGTYPE_itsname.
  */
 #define RTE_LOG(l, t, ...) rte_log(RTE_LOG_##l, RTE_LOGTYPE_##t, #t ": " __VA_ARGS__)
 
 /* The same for hot paths: levels above RTE_LOG_DP_LEVEL are not compiled in. */
 #define RTE_LOG_DP(l, t, ...) \
-	(void)(RTE_LOG_##l <= RTE_LOG_DP_LEVEL ? RTE_LOG(l, t, __VA_ARGS__) : 0)
+	(void)(RTE_LOG_##l <= RTE_LOG_DP_LEVEL \
+		       ? rte_log(RTE_LOG_##l, RTE_LOGTYPE_##t, #t ": " __VA_ARGS__) \
+		       : 0)
 
 /* The same two, with the '\n' of their own. */
 #define RTE_LOG_LINE(l, t, ...) \
 	do { \
-		RTE_LOG(l, t, RTE_FMT(RTE_FMT_HEAD(__VA_ARGS__, ) "\n", RTE_FMT_TAIL(__VA_ARGS__, ))); \
+		rte_log(RTE_LOG_##l, RTE_LOGTYPE_##t, \
+			RTE_FMT(#t ": " RTE_FMT_HEAD(__VA_ARGS__, ) "\n", \
+				RTE_FMT_TAIL(__VA_ARGS__, ))); \
 	} while (0)
 #define RTE_LOG_DP_LINE(l, t, ...) \
 	do { \
-		RTE_LOG_DP(l, t, RTE_FMT(RTE_FMT_HEAD(__VA_ARGS__, ) "\n", RTE_FMT_TAIL(__VA_ARGS__, ))); \
+		if (RTE_LOG_##l <= RTE_LOG_DP_LEVEL) \
+			rte_log(RTE_LOG_##l, RTE_LOGTYPE_##t, \
+				RTE_FMT(#t ": " RTE_FMT_HEAD(__VA_ARGS__, ) "\n", \
+					RTE_FMT_TAIL(__VA_ARGS__, ))); \
 	} while (0)
 
 /*
- * Defines a variable `type` that holds a log type, registered before main() under the name that is the
- * string `name`. Level is a word such as NOTICE.
+ * Defines a variable `type` that holds a log type, registered before main() under the name that is
+ * the string `name`. Level is a word such as NOTICE.
  */
 #define RTE_LOG_REGISTER_IMPL(type, name, level) \
 	int type; \
@@ -161,8 +172,10 @@ int rte_vlog(uint32_t level, uint32_t logtype, const char *format, va_list ap)
 			type = RTE_LOGTYPE_EAL; \
 	}
 
-/* The same for a name without quotes; for that which the build gives as RTE_LOG_DEFAULT_LOGTYPE, without
- * quotes too; and for that, a dot, and more. */
+/*
+ * The same for a name without quotes; for that which the build gives as RTE_LOG_DEFAULT_LOGTYPE,
+ * without quotes too; and for that, a dot, and more.
+ */
 #define RTE_LOG_REGISTER(type, name, level) RTE_LOG_REGISTER_IMPL(type, RTE_STR(name), level)
 #define RTE_LOG_REGISTER_DEFAULT(type, level) \
 	RTE_LOG_REGISTER_IMPL(type, RTE_STR(RTE_LOG_DEFAULT_LOGTYPE), level)

@@ -2,13 +2,14 @@
 /*
  * Memory zones: stretches of memory with a name, shared by all processes of a group.
  *
- * A zone is at the same address in every process, so that pointers into zones may be stored in zones.
- * It lives until it is freed, also when the process that reserved it has gone, and as long as any
- * process of the group runs.
+ * A zone is at the same address in every process, so that pointers into zones may be stored in
+ * zones. It lives until it is freed, also when the process that reserved it has gone, and as long
+ * as any process of the group runs.
  *
- * Differs from DPDK: among rte-mp processes every member may reserve and free, as in DPDK, and needs
- * no hugepages for it. In a group whose primary is a DPDK process, zones are looked up and walked, while
- * reserving and freeing fail with ENOTSUP. With --no-shconf or --in-memory zones are this process's own.
+ * Differs from DPDK: among rte-mp processes every member may reserve and free, as in DPDK, and
+ * needs no hugepages for it. In a group whose primary is a DPDK process, zones are looked up and
+ * walked, while reserving and freeing fail with ENOTSUP. With --no-shconf or --in-memory zones are
+ * this process's own.
  */
 #ifndef RTE_MP_RTE_MEMZONE_H
 #define RTE_MP_RTE_MEMZONE_H
@@ -23,8 +24,8 @@ extern "C" {
 #endif
 
 /*
- * Flags of a reservation: the size of page that is wanted, whether another will do as well, and whether
- * devices must find the zone in one piece.
+ * Flags of a reservation: the size of page that is wanted, whether another will do as well, and
+ * whether devices must find the zone in one piece.
  *
  * Differs from DPDK: they are taken, and change nothing.
  */
@@ -57,29 +58,29 @@ struct rte_memzone {
 } __rte_packed_end;
 
 /*
- * Reserves `len` bytes under a name that no other zone of the group has. They are zero, and begin at a
- * cache line. With 0 for `len` it is the largest stretch that is free. `socket_id` is a NUMA node or
- * SOCKET_ID_ANY.
+ * Reserves `len` bytes under a name that no other zone of the group has. They are zero, and begin
+ * at a cache line. With 0 for `len` it is the largest stretch that is free. `socket_id` is a NUMA
+ * node or SOCKET_ID_ANY.
  *
- * May wait for other processes that are reserving. Returns the zone, which is valid until it is freed;
- * or NULL, with rte_errno: ENAMETOOLONG for a name over 31 bytes, EINVAL for one that is empty or NULL,
- * or a node that cannot be, EEXIST for a name that is taken, ENOSPC when there are too many zones,
- * ENOMEM when there is not so much memory, ENOTSUP before rte_eal_init() and in a group whose
- * primary is a DPDK process.
+ * May wait for other processes that are reserving. Returns the zone, which is valid until it is
+ * freed; or NULL, with rte_errno: ENAMETOOLONG for a name over 31 bytes, EINVAL for one that is
+ * empty or NULL, or a node that cannot be, EEXIST for a name that is taken, ENOSPC when there are
+ * too many zones, ENOMEM when there is not so much memory, ENOTSUP before rte_eal_init() and in a
+ * group whose primary is a DPDK process.
  */
 const struct rte_memzone *rte_memzone_reserve(const char *name, size_t len, int socket_id,
 					      unsigned int flags);
 
 /*
- * The same, beginning at a multiple of `align` bytes: a power of two, else it is EINVAL; less than a
- * cache line, 0 included, means a cache line.
+ * The same, beginning at a multiple of `align` bytes: a power of two, else it is EINVAL; less than
+ * a cache line, 0 included, means a cache line.
  */
 const struct rte_memzone *rte_memzone_reserve_aligned(const char *name, size_t len, int socket_id,
 						      unsigned int flags, unsigned int align);
 
 /*
- * The same, not crossing a multiple of `bound` bytes: 0 for wherever it likes, or a power of two that
- * is not below `len`, else it is EINVAL.
+ * The same, not crossing a multiple of `bound` bytes: 0 for wherever it likes, or a power of two
+ * that is not below `len`, else it is EINVAL.
  */
 const struct rte_memzone *rte_memzone_reserve_bounded(const char *name, size_t len, int socket_id,
 						      unsigned int flags, unsigned int align,
@@ -88,14 +89,14 @@ const struct rte_memzone *rte_memzone_reserve_bounded(const char *name, size_t l
 /*
  * Gives a zone back. Nobody in the group may use its memory from then on, nor this process `mz`.
  *
- * Returns 0; or a negative errno, -EINVAL when `mz` is NULL or not a zone of this group, -ENOTSUP in a
- * group whose primary is a DPDK process.
+ * Returns 0; or a negative errno, -EINVAL when `mz` is NULL or not a zone of this group, -ENOTSUP
+ * in a group whose primary is a DPDK process.
  */
 int rte_memzone_free(const struct rte_memzone *mz);
 
 /*
- * Finds the zone of a name, whoever reserved it, and maps it if need be: writable. Returns NULL when
- * there is none, with rte_errno ENOENT. The same zone gives the same pointer each time.
+ * Finds the zone of a name, whoever reserved it, and maps it if need be: writable. Returns NULL
+ * when there is none, with rte_errno ENOENT. The same zone gives the same pointer each time.
  */
 const struct rte_memzone *rte_memzone_lookup(const char *name);
 
@@ -103,8 +104,8 @@ const struct rte_memzone *rte_memzone_lookup(const char *name);
 void rte_memzone_dump(FILE *f);
 
 /*
- * Calls `func` with each zone that is there now and with `arg`, in this thread. It may look zones up,
- * and must neither reserve nor free.
+ * Calls `func` with each zone that is there now and with `arg`, in this thread. It may look zones
+ * up, and must neither reserve nor free.
  */
 void rte_memzone_walk(void (*func)(const struct rte_memzone *mz, void *arg), void *arg);
 

@@ -14,7 +14,9 @@
 extern "C" {
 #endif
 
-/* Tells the CPU that the thread spins: it saves power, and leaves more to the core's other thread. */
+/*
+ * Tells the CPU that the thread spins: it saves power, and leaves more to the core's other thread.
+ */
 static inline void rte_pause(void)
 {
 #if defined(RTE_ARCH_X86)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Locks for which a thread spins. They hold between the processes of a group when they lie in its memory.
+ * Locks for which a thread spins. They hold between the processes of a group when they lie in its
+ * memory.
  *
  * A process that dies leaves the locks that it holds locked for ever.
  */
@@ -35,8 +36,10 @@ __rte_warn_unused_result static inline int rte_spinlock_trylock(rte_spinlock_t *
 	return __atomic_exchange_n(&sl->locked, 1, __ATOMIC_ACQUIRE) == 0;
 }
 
-/* Takes the lock, and spins for as long as another thread has it. A thread that has it itself spins for
- * ever. */
+/*
+ * Takes the lock, and spins for as long as another thread has it. A thread that has it itself spins
+ * for ever.
+ */
 static inline void rte_spinlock_lock(rte_spinlock_t *sl)
 {
 	while (!rte_spinlock_trylock(sl)) {
@@ -58,8 +61,9 @@ static inline int rte_spinlock_is_locked(rte_spinlock_t *sl)
 }
 
 /*
- * A lock that the thread which has it may take again; it is free when it was given back as often. Threads
- * are told apart by the kernel's number, so it holds between processes of one PID namespace.
+ * A lock that the thread which has it may take again; it is free when it was given back as often.
+ * Threads are told apart by the kernel's number, so it holds between processes of one PID
+ * namespace.
  */
 typedef struct {
 	rte_spinlock_t sl;

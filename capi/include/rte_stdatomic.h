@@ -2,7 +2,8 @@
 /*
  * C11's atomic operations under RTE_ names, on ordinary variables, in C and C++ alike.
  *
- * Differs from DPDK: RTE_ENABLE_STDATOMIC, which makes them operate on _Atomic ones there, changes nothing.
+ * Differs from DPDK: RTE_ENABLE_STDATOMIC, which makes them operate on _Atomic ones there, changes
+ * nothing.
  */
 #ifndef RTE_MP_RTE_STDATOMIC_H
 #define RTE_MP_RTE_STDATOMIC_H

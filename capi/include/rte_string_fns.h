@@ -15,17 +15,18 @@ extern "C" {
 #endif
 
 /*
- * Cuts a string up at each `delim`, in place: every `delim` becomes a NUL, and `tokens` gets a pointer
- * to the start of each piece. It looks at `stringlen` bytes or up to the string's NUL, and stops after
- * `maxtokens` pieces, of which the last one is then still cut off at its `delim`.
+ * Cuts a string up at each `delim`, in place: every `delim` becomes a NUL, and `tokens` gets a
+ * pointer to the start of each piece. It looks at `stringlen` bytes or up to the string's NUL, and
+ * stops after `maxtokens` pieces, of which the last one is then still cut off at its `delim`.
  *
- * Returns the number of pieces. With NULL for `string` or `tokens` it is -1, and errno (libc's) EINVAL.
+ * Returns the number of pieces. With NULL for `string` or `tokens` it is -1, and errno (libc's)
+ * EINVAL.
  */
 int rte_strsplit(char *string, int stringlen, char **tokens, int maxtokens, char delim);
 
 /*
- * Copies as much of `src` as fits into the `size` bytes at `dst`, with a NUL at the end unless `size`
- * is 0. Returns the length of `src`: the copy is cut short when that is not below `size`.
+ * Copies as much of `src` as fits into the `size` bytes at `dst`, with a NUL at the end unless
+ * `size` is 0. Returns the length of `src`: the copy is cut short when that is not below `size`.
  */
 static inline size_t rte_strlcpy(char *dst, const char *src, size_t size)
 {
@@ -41,8 +42,9 @@ static inline size_t rte_strlcpy(char *dst, const char *src, size_t size)
 }
 
 /*
- * Appends as much of `src` as fits to the string in the `size` bytes at `dst`. Returns the length that
- * the whole would have; where `dst` holds no NUL, nothing is changed and its length counts as `size`.
+ * Appends as much of `src` as fits to the string in the `size` bytes at `dst`. Returns the length
+ * that the whole would have; where `dst` holds no NUL, nothing is changed and its length counts as
+ * `size`.
  */
 static inline size_t rte_strlcat(char *dst, const char *src, size_t size)
 {
@@ -70,8 +72,8 @@ extern "C" {
 
 /*
  * Copies `src` with its NUL into the `dsize` bytes at `dst`. Returns the length copied, the NUL not
- * counted. What does not fit is cut short and ended with a NUL all the same (unless `dsize` is 0), and
- * the result is -E2BIG, with rte_errno E2BIG.
+ * counted. What does not fit is cut short and ended with a NUL all the same (unless `dsize` is 0),
+ * and the result is -E2BIG, with rte_errno E2BIG.
  */
 ssize_t rte_strscpy(char *dst, const char *src, size_t dsize);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Versions. What a program can compare at compile time is the DPDK release that these headers follow
- * (RTE_MP_ABI, see rte_build_config.h); what the library is, rte_version() says at run time.
+ * Versions. What a program can compare at compile time is the DPDK release that these headers
+ * follow (RTE_MP_ABI, see rte_build_config.h); what the library is, rte_version() says at run time.
  */
 #ifndef RTE_MP_RTE_VERSION_H
 #define RTE_MP_RTE_VERSION_H
@@ -22,7 +22,9 @@ extern "C" {
 #define RTE_VERSION \
 	RTE_VERSION_NUM(RTE_VER_YEAR, RTE_VER_MONTH, RTE_VER_MINOR, RTE_VER_RELEASE)
 
-/* The same piece by piece. They need no library, and so follow the headers that were compiled in. */
+/*
+ * The same piece by piece. They need no library, and so follow the headers that were compiled in.
+ */
 static inline const char *rte_version_prefix(void)
 {
 	return RTE_VER_PREFIX;
@@ -54,8 +56,8 @@ static inline unsigned int rte_version_release(void)
 }
 
 /*
- * Names the library that the program runs with, and DPDK's release that it follows, in one line such
- * as "rte-mp 0.1.0 (DPDK API 25.11)". The text is constant.
+ * Names the library that the program runs with, and DPDK's release that it follows, in one line
+ * such as "rte-mp 0.1.0 (DPDK API 25.11)". The text is constant.
  *
  * Differs from DPDK: the text is another, and does not depend on RTE_MP_ABI.
  */

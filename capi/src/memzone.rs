@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rte_mp::{Flavor, Group};
+use rte_mp::{Group, ReserveError};
 
 use crate::abi;
 use crate::border::{Errno, bytes, enter};
@@ -112,19 +112,20 @@ fn reserve(
         let name = name.ok_or(Errno::INVALID)?;
         let group = member()?;
         let zones = group.memzones();
+        let errno = |error: ReserveError| Errno(error.errno());
+        let rounded = len.checked_next_multiple_of(CACHE_LINE).ok_or(Errno::INVALID)?;
+        let reservation = match (rounded, bound) {
+            (0, 0) => zones.reserve_largest(name),
+            (0, bound) => zones.reserve(name, bound),
+            (rounded, _) => zones.reserve(name, rounded),
+        };
+        // A program may count on zeros: DPDK clears what is freed.
+        let reservation = reservation.align(align.max(1)).bound(bound).zeroed();
         if socket < ANY_SOCKET {
+            reservation.check().map_err(errno)?;
             return Err(Errno::INVALID);
         }
-        // A program may count on zeros: DPDK clears what is freed.
-        let len = len.checked_next_multiple_of(CACHE_LINE).ok_or(Errno::INVALID)?;
-        let zone = zones
-            .reserve(name, len)
-            .align(align)
-            .zeroed()
-            .commit()
-            .map_err(|error| Errno(error.errno()))?;
-        let _ = bound;
-        Ok(describe(&group, zone))
+        Ok(describe(reservation.commit().map_err(errno)?))
     })
 }
 
@@ -144,17 +145,12 @@ pub(crate) unsafe extern "C" fn rte_memzone_lookup(name: *const c_char) -> *cons
 /// Finds a zone: where the primary has it, and to be written, as DPDK's processes have it.
 fn lookup(group: &Group, name: &[u8]) -> Result<*const abi::Memzone, Errno> {
     let zones = group.memzones();
-    let zone = zones
-        .open(name)
-        .writable()
-        .same_address()
-        .lookup()
-        .map_err(|error| Errno(error.errno()))?;
-    Ok(describe(group, zone))
+    let found = zones.open(name).writable().same_address().lookup();
+    Ok(describe(found.map_err(|error| Errno(error.errno()))?))
 }
 
 /// Gives the description of a zone: the one that C has already, or a new one.
-fn describe(group: &Group, zone: rte_mp::Memzone) -> *const abi::Memzone {
+fn describe(zone: rte_mp::Memzone) -> *const abi::Memzone {
     let mut known = known();
     if let Some(old) = known.here.get_mut(&zone.address())
         && old.zone.info() == zone.info()
@@ -167,15 +163,15 @@ fn describe(group: &Group, zone: rte_mp::Memzone) -> *const abi::Memzone {
     for (slot, byte) in name.iter_mut().zip(zone.name().as_bytes()) {
         *slot = *byte as c_char;
     }
-    let native = group.flavor() == Flavor::Native;
+    let info = zone.info();
     let description = Box::new(abi::Memzone {
         name,
-        iova: BAD_IOVA,
+        iova: info.iova().unwrap_or(BAD_IOVA),
         addr: zone.as_ptr().addr() as u64,
         len: zone.len(),
-        hugepage_sz: 4096,
-        socket_id: if native { 0 } else { ANY_SOCKET },
-        flags: 0,
+        hugepage_sz: info.page_len(),
+        socket_id: info.socket(),
+        flags: info.flags(),
     });
     let pointer = &raw const *description;
     let old = known.here.insert(zone.address(), Known { zone, description });

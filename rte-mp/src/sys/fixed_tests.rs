@@ -3,9 +3,11 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use proptest::prelude::*;
 
+use super::super::pages::Reservation;
 use super::*;
 
 const PAGE: usize = 4096;
@@ -125,17 +127,16 @@ fn a_page_is_laid_once_and_goes_with_its_last_share() {
 #[test]
 fn what_else_lies_there_is_not_replaced_and_nothing_is_left_behind() {
     let scene = Scene::new();
-    let foreign = super::super::pages::Reservation::of_file(
-        scene.files[1].as_fd(),
-        PAGE,
-        scene.base + 2 * PAGE,
-    )
-    .unwrap();
-    assert_eq!(errno(scene.lay(0..4, 0, RW)), Some(Errno::EXIST.raw_os_error()));
+    let kept = scene.lay(1..2, 0, RO).unwrap();
+    let foreign = scene.base + 3 * PAGE;
+    let foreign = Reservation::of_file(scene.files[1].as_fd(), PAGE, foreign).unwrap();
+    assert_eq!(errno(scene.lay(0..5, 0, RW)), Some(Errno::EXIST.raw_os_error()));
     let mapped = scene.mapped();
-    assert_eq!(mapped.iter().flatten().count(), 1, "{mapped:?}");
+    let pages: Vec<_> = (0..PAGES).filter(|&page| mapped[page].is_some()).collect();
+    assert_eq!(pages, [1, 3]);
+    assert_eq!(first_byte(&kept), 2);
     drop(foreign);
-    scene.lay(0..4, 0, RW).unwrap();
+    scene.lay(0..5, 0, RW).unwrap();
 }
 
 #[test]
@@ -228,6 +229,30 @@ fn pages_are_laid_in_their_order_and_told_by_file_and_place() {
         assert_eq!(pages.are_of(at * PAGE, len * PAGE, file, offset), expected, "{what}");
     }
     assert!(FixedPages::at(0).is_err());
+}
+
+#[test]
+fn threads_share_pages_that_others_give_back() {
+    let scene = Scene::new();
+    thread::scope(|scope| {
+        for offset in 0..4 {
+            let scene = &scene;
+            scope.spawn(move || {
+                for round in 0..200 {
+                    let start = (round + offset) % (PAGES - 2);
+                    let access = if round % 3 == 0 { RW } else { RO };
+                    let pages = start..start + 1 + round % 3;
+                    let share = scene.lay(pages.clone(), 0, access).unwrap();
+                    assert_eq!(usize::from(first_byte(&share)), start + 1);
+                    if let Some(known) = scene.known(pages, access, 0) {
+                        drop(share);
+                        assert_eq!(usize::from(first_byte(&known)), start + 1);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(scene.mapped().iter().flatten().count(), 0);
 }
 
 /// What may be done with shares.

@@ -275,3 +275,25 @@ fn join(files: Vec<(String, u64)>, page_len: u64) -> Vec<Run> {
     }
     runs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_were_replaced_are_not_in_place() {
+        let room = tempfile::tempdir().unwrap();
+        let make = |name| {
+            let path = room.path().join(name);
+            let id = FileId::from(&File::create(&path).unwrap().metadata().unwrap());
+            (path, id)
+        };
+        let files = Files(vec![make("first"), make("second")]);
+        assert!(files.are_in_place());
+        let (other, _) = make("other");
+        fs::rename(other, room.path().join("second")).unwrap();
+        assert!(!files.are_in_place(), "another one has its name");
+        fs::remove_file(room.path().join("second")).unwrap();
+        assert!(!files.are_in_place(), "none has its name");
+    }
+}

@@ -20,6 +20,8 @@ use crate::eal;
 const CACHE_LINE: usize = 64;
 /// Any node (`SOCKET_ID_ANY`).
 const ANY_SOCKET: c_int = -1;
+/// Which pages to take, and how to lay them out (`RTE_MEMZONE_*`): nothing here, but no other is right.
+const KNOWN_FLAGS: c_uint = 0x001f_0307;
 /// What stands for an address that devices cannot use (`RTE_BAD_IOVA`).
 const BAD_IOVA: u64 = u64::MAX;
 
@@ -38,8 +40,9 @@ fn known() -> MutexGuard<'static, Zones> {
 struct Zones {
     /// By their addresses in the primary, where no two zones are at once.
     here: BTreeMap<u64, Known>,
-    /// Those that another process freed, and in whose place there is another one now.
-    gone: Vec<Known>,
+    /// What is known of those that another process freed.
+    #[expect(clippy::vec_box, reason = "C has pointers to them")]
+    gone: Vec<Box<abi::Memzone>>,
 }
 
 /// A zone, and what C knows of it.
@@ -62,10 +65,10 @@ pub(crate) unsafe extern "C" fn rte_memzone_reserve(
     name: *const c_char,
     len: usize,
     socket: c_int,
-    _flags: c_uint,
+    flags: c_uint,
 ) -> *const abi::Memzone {
     // SAFETY: the caller says that it is a C string.
-    reserve(unsafe { bytes(name) }, len, socket, CACHE_LINE, 0)
+    reserve(unsafe { bytes(name) }, len, (socket, flags), CACHE_LINE, 0)
 }
 
 /// Reserves a zone that begins at a multiple of `align`. `rte_memzone_reserve_aligned`.
@@ -77,11 +80,11 @@ pub(crate) unsafe extern "C" fn rte_memzone_reserve_aligned(
     name: *const c_char,
     len: usize,
     socket: c_int,
-    _flags: c_uint,
+    flags: c_uint,
     align: c_uint,
 ) -> *const abi::Memzone {
     // SAFETY: the caller says that it is a C string.
-    reserve(unsafe { bytes(name) }, len, socket, align as usize, 0)
+    reserve(unsafe { bytes(name) }, len, (socket, flags), align as usize, 0)
 }
 
 /// Reserves a zone that does not cross a multiple of `bound`. `rte_memzone_reserve_bounded`.
@@ -93,18 +96,18 @@ pub(crate) unsafe extern "C" fn rte_memzone_reserve_bounded(
     name: *const c_char,
     len: usize,
     socket: c_int,
-    _flags: c_uint,
+    flags: c_uint,
     align: c_uint,
     bound: c_uint,
 ) -> *const abi::Memzone {
     // SAFETY: the caller says that it is a C string.
-    reserve(unsafe { bytes(name) }, len, socket, align as usize, bound as usize)
+    reserve(unsafe { bytes(name) }, len, (socket, flags), align as usize, bound as usize)
 }
 
 fn reserve(
     name: Option<&[u8]>,
     len: usize,
-    socket: c_int,
+    (socket, flags): (c_int, c_uint),
     align: usize,
     bound: usize,
 ) -> *const abi::Memzone {
@@ -113,7 +116,8 @@ fn reserve(
         let group = member()?;
         let zones = group.memzones();
         let errno = |error: ReserveError| Errno(error.errno());
-        let rounded = len.checked_next_multiple_of(CACHE_LINE).ok_or(Errno::INVALID)?;
+        // What cannot be rounded up is told among the other mistakes.
+        let rounded = len.checked_next_multiple_of(CACHE_LINE).unwrap_or(len);
         let reservation = match (rounded, bound) {
             (0, 0) => zones.reserve_largest(name),
             (0, bound) => zones.reserve(name, bound),
@@ -121,7 +125,7 @@ fn reserve(
         };
         // A program may count on zeros: DPDK clears what is freed.
         let reservation = reservation.align(align.max(1)).bound(bound).zeroed();
-        if socket < ANY_SOCKET {
+        if socket < ANY_SOCKET || flags & !KNOWN_FLAGS != 0 {
             reservation.check().map_err(errno)?;
             return Err(Errno::INVALID);
         }
@@ -145,8 +149,27 @@ pub(crate) unsafe extern "C" fn rte_memzone_lookup(name: *const c_char) -> *cons
 /// Finds a zone: where the primary has it, and to be written, as DPDK's processes have it.
 fn lookup(group: &Group, name: &[u8]) -> Result<*const abi::Memzone, Errno> {
     let zones = group.memzones();
-    let found = zones.open(name).writable().same_address().lookup();
+    let find = || zones.open(name).writable().same_address().lookup();
+    let found = find().or_else(|error| match error.errno() {
+        // A zone that the primary has freed meanwhile may lie in its place here.
+        libc::EEXIST if let_go_of_the_freed(group) => find(),
+        _ => Err(error),
+    });
     Ok(describe(found.map_err(|error| Errno(error.errno()))?))
+}
+
+/// Unmaps the zones that are the group's no more, and says whether there were any.
+fn let_go_of_the_freed(group: &Group) -> bool {
+    let Ok(zones) = group.memzones().iter() else { return false };
+    let zones: Vec<_> = zones.collect();
+    let mut known = known();
+    let (here, freed): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut known.here)
+        .into_iter()
+        .partition(|(_, known)| zones.contains(&known.zone.info()));
+    known.here = here;
+    let some = !freed.is_empty();
+    known.gone.extend(freed.into_values().map(|known| known.description));
+    some
 }
 
 /// Gives the description of a zone: the one that C has already, or a new one.
@@ -175,7 +198,7 @@ fn describe(zone: rte_mp::Memzone) -> *const abi::Memzone {
     });
     let pointer = &raw const *description;
     let old = known.here.insert(zone.address(), Known { zone, description });
-    known.gone.extend(old);
+    known.gone.extend(old.map(|old| old.description));
     pointer
 }
 

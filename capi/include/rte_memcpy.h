@@ -4,6 +4,8 @@
 #define RTE_MP_RTE_MEMCPY_H
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_common.h>

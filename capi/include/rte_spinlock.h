@@ -8,6 +8,8 @@
 #ifndef RTE_MP_RTE_SPINLOCK_H
 #define RTE_MP_RTE_SPINLOCK_H
 
+#include <errno.h>
+
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_cycles.h>

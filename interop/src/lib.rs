@@ -22,8 +22,8 @@ pub use member::{block_on, message, reply_text, text};
 pub use peer::{Failed, Peer, Received, Replies, Reply};
 pub use process::Process;
 pub use requirements::{
-    free_hugepages, with_c_library, with_dpdk, with_dpdk_and_c_library, with_dpdk_tool,
-    with_hugepages, with_room,
+    free_hugepages, with_c_library, with_dpdk, with_dpdk_and_c_library, with_dpdk_headers,
+    with_dpdk_tool, with_hugepages, with_room,
 };
 pub use room::{Room, first_processor};
 pub use testpmd::Testpmd;

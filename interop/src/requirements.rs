@@ -46,6 +46,11 @@ pub fn with_dpdk(test: impl FnOnce(&Room)) {
     run(|| dpdk_missing().map(Missing::dpdk), test);
 }
 
+/// Runs a test that needs the headers of DPDK, and runs none of it.
+pub fn with_dpdk_headers(test: impl FnOnce(&Room)) {
+    run(|| PROGRAMS.err().map(str::to_owned).map(Missing::dpdk), test);
+}
+
 /// Runs a test that needs the library for C as `cargo xtask install` put it.
 pub fn with_c_library(test: impl FnOnce(&Room)) {
     run(|| library_missing().map(Missing::c_library), test);

@@ -25,9 +25,10 @@ const WITH_MESSAGES: [&str; 5] = [
 #[test]
 fn gcc_links_one_layout_and_refuses_two() {
     with_one("gcc", |gcc| {
-        let kinds: [&[&str]; 3] = [
+        let kinds: [&[&str]; 4] = [
             &["-O0", "-fPIE"],
             &["-O2", "-fPIC", "-ffunction-sections", "-Wl,--gc-sections"],
+            &["-O2", "-fPIC", "-flto"],
             &["-O2", "-fPIC", "-flto", "-flto-partition=max"],
         ];
         kinds.iter().for_each(|flags| try_linkers(gcc, flags));

@@ -6,6 +6,7 @@
 //! programs `c/dpdk_peer.c` and `c/dpdk_zones.c`, and [`peer_26_07`], which behaves like the newest release.
 //! Other C programs are compiled by the test that needs them, as a [`CProgram`].
 
+mod c_pair;
 mod c_program;
 mod line;
 mod member;
@@ -17,6 +18,7 @@ mod room;
 mod testpmd;
 mod zone_server;
 
+pub use c_pair::{CLIENT_LINES, CPair, GREETED, SERVER_LINES, Transcript};
 pub use c_program::{Against, CBuild, CProgram, c_example, c_prefix, c_sources};
 pub use member::{block_on, message, reply_text, text};
 pub use peer::{Failed, Peer, Received, Replies, Reply};

@@ -107,6 +107,11 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Tells whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked after").is_some()
+    }
+
     /// Waits until it ends by itself; its standard input is closed first.
     pub fn finish(&mut self, timeout: Duration) -> ExitStatus {
         self.input = None;

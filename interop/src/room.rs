@@ -161,7 +161,7 @@ impl Room {
         self.start(command)
     }
 
-    fn eal_arguments(&self, proc_type: &str) -> [String; 7] {
+    pub(crate) fn eal_arguments(&self, proc_type: &str) -> [String; 7] {
         [
             "--no-pci".to_owned(),
             "--no-telemetry".to_owned(),

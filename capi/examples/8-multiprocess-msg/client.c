@@ -205,8 +205,11 @@ main(int argc, char **argv)
 
 	set_up();
 	eal_words = rte_eal_init(argc, argv);
-	if (eal_words < 0)
-		rte_exit(EXIT_FAILURE, "cannot start EAL: %s\n", rte_strerror(rte_errno));
+	if (eal_words < 0) {
+		/* Not rte_exit, which cleans up what has not begun. */
+		fprintf(stderr, "client: cannot start EAL: %s\n", rte_strerror(rte_errno));
+		return EXIT_FAILURE;
+	}
 	if (argc - eal_words > 1)
 		rte_exit(EXIT_FAILURE, "there is no use for \"%s\" on the command line\n",
 			 argv[eal_words + 1]);

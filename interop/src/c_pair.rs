@@ -98,10 +98,13 @@ impl CPair {
         let mut server_lines = Vec::new();
         server.wait_for("the statistics", PATIENCE, |line| {
             server_lines.push(line.to_owned());
-            line.starts_with("[Server]").then_some(())
+            (line == SERVER_LINES[2]).then_some(())
         });
         server.interrupt();
         server_lines.extend(lines_to_the_end(&mut server));
+        // How often it tells of the same, or of less, depends on how long all this takes.
+        server_lines.retain(|line| !line.starts_with("[Server]") || line == SERVER_LINES[2]);
+        server_lines.dedup();
         let server_status = server.finish(PATIENCE);
         Transcript {
             server: server_lines,

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::error::{MessageError, ReplyError};
 use crate::message::Message;
+use crate::runtime::PrimaryError;
 use crate::shared::Shared;
 use crate::sync::lock;
 use crate::time::deadline_after;
@@ -111,9 +112,15 @@ impl Shared {
     }
 
     fn try_answer(&self, peer: &PeerName, answer: &Answer) -> io::Result<()> {
-        if *peer == self.runtime.primary_name() && self.runtime.check_asking_primary().is_err() {
-            // Another primary may have taken its place, and die of a wrong length.
-            return Err(Errno::CONNREFUSED.into());
+        if *peer == self.runtime.primary_name() {
+            match self.runtime.check_asking_primary() {
+                Ok(()) => {}
+                Err(PrimaryError::Gone { errno }) => {
+                    return Err(io::Error::from_raw_os_error(errno));
+                }
+                // It has taken the place of the one that asked, and may die of a wrong length.
+                Err(PrimaryError::Another) => return Err(Errno::CONNREFUSED.into()),
+            }
         }
         let fds: Vec<_> = answer.fds.iter().map(OwnedFd::as_fd).collect();
         socket::send_to(self.runtime.inbox(), peer, answer.encoded.as_bytes(), &fds)?;

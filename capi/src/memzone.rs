@@ -20,6 +20,8 @@ use crate::eal;
 const CACHE_LINE: usize = 64;
 /// Any node (`SOCKET_ID_ANY`).
 const ANY_SOCKET: c_int = -1;
+/// How many bytes a name has with its NUL (`RTE_MEMZONE_NAMESIZE`).
+const NAME_SIZE: usize = 32;
 /// Which pages to take, and how to lay them out (`RTE_MEMZONE_*`): nothing here, but no other is right.
 const KNOWN_FLAGS: c_uint = 0x001f_0307;
 /// What stands for an address that devices cannot use (`RTE_BAD_IOVA`).
@@ -142,7 +144,12 @@ pub(crate) unsafe extern "C" fn rte_memzone_lookup(name: *const c_char) -> *cons
     enter(std::ptr::null(), || {
         // SAFETY: the caller says that it is a C string.
         let name = unsafe { bytes(name) }.ok_or(Errno::INVALID)?;
-        lookup(&member()?, name)
+        let group = member()?;
+        // A name that no zone can have is one that no zone has.
+        if name.is_empty() || name.len() >= NAME_SIZE {
+            return Err(Errno(libc::ENOENT));
+        }
+        lookup(&group, name)
     })
 }
 
@@ -182,7 +189,7 @@ fn describe(zone: rte_mp::Memzone) -> *const abi::Memzone {
         old.zone = zone;
         return &raw const *old.description;
     }
-    let mut name = [0; 32];
+    let mut name = [0; NAME_SIZE];
     for (slot, byte) in name.iter_mut().zip(zone.name().as_bytes()) {
         *slot = *byte as c_char;
     }

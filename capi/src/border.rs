@@ -44,6 +44,19 @@ pub(crate) fn enter<T>(failed: T, inside: impl FnOnce() -> Result<T, Errno>) -> 
     }
 }
 
+/// Writes text to a stream of C's.
+///
+/// # Safety
+/// `file` is null or a stream that may be written to.
+pub(crate) unsafe fn write(file: *mut libc::FILE, text: &[u8]) -> Result<(), Errno> {
+    if file.is_null() {
+        return Err(Errno::INVALID);
+    }
+    // SAFETY: the text is as long as is said, and the caller says that it is a stream.
+    let written = unsafe { libc::fwrite(text.as_ptr().cast(), 1, text.len(), file) };
+    if written == text.len() { Ok(()) } else { Err(Errno(libc::EIO)) }
+}
+
 /// Borrows the bytes of a C string, without its NUL.
 ///
 /// # Safety

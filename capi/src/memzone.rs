@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rte_mp::{Group, ReserveError};
 
 use crate::abi;
-use crate::border::{Errno, bytes, enter};
+use crate::border::{Errno, bytes, enter, write};
 use crate::eal;
 
 /// DPDK counts zones in whole cache lines (`RTE_CACHE_LINE_SIZE`).
@@ -260,14 +260,10 @@ pub(crate) unsafe extern "C" fn rte_memzone_walk(visit: Option<Visit>, argument:
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rte_memzone_dump(file: *mut libc::FILE) {
     enter((), || {
-        if file.is_null() {
-            return Err(Errno::INVALID);
-        }
         let mut text = Vec::new();
         member()?.memzones().dump(&mut text).map_err(|error| Errno(error.errno()))?;
-        // SAFETY: the text is as long as is said, and the caller says that it is a stream.
-        let written = unsafe { libc::fwrite(text.as_ptr().cast(), 1, text.len(), file) };
-        if written == text.len() { Ok(()) } else { Err(Errno(libc::EIO)) }
+        // SAFETY: the caller says that it is null or a stream.
+        unsafe { write(file, &text) }
     });
 }
 

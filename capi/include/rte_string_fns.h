@@ -17,7 +17,7 @@ extern "C" {
 /*
  * Cuts a string up at each `delim`, in place: every `delim` becomes a NUL, and `tokens` gets a
  * pointer to the start of each piece. It looks at `stringlen` bytes or up to the string's NUL, and
- * stops after `maxtokens` pieces, of which the last one is then still cut off at its `delim`.
+ * stops after `maxtokens` pieces: the last one is then all that is left, with any `delim` in it.
  *
  * Returns the number of pieces. With NULL for `string` or `tokens` it is -1, and errno (libc's)
  * EINVAL.

@@ -14,3 +14,5 @@ mod eal;
 mod log;
 mod memzone;
 mod mp;
+mod strings;
+mod version;

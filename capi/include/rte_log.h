@@ -5,7 +5,8 @@
  * A line is written when its level is neither above the global one nor above that of its type. It
  * goes to the stream that was set, and to stderr when there was none.
  *
- * Differs from DPDK: never to syslog.
+ * Differs from DPDK: never to syslog or the journal, and without times and colours, whatever the
+ * command line says.
  */
 #ifndef RTE_MP_RTE_LOG_H
 #define RTE_MP_RTE_LOG_H
@@ -93,9 +94,10 @@ int rte_log_get_level(uint32_t logtype);
 bool rte_log_can_log(uint32_t logtype, uint32_t loglevel);
 
 /*
- * Sets the level of one type; of all types whose names match a shell pattern; or a regular
- * expression, from its start. The last two hold for types that are registered later too. Returns 0,
- * or -1 for a level above RTE_LOG_MAX, a type that is not there, or a pattern that cannot be read.
+ * Sets the level of one type; of all types whose names match a shell pattern; or of those of which
+ * some part matches a basic regular expression. Types that are registered later are not meant.
+ * Returns 0, or -1 for a level above RTE_LOG_MAX, a type that is not there, or a pattern that
+ * cannot be read.
  */
 int rte_log_set_level(uint32_t logtype, uint32_t level);
 int rte_log_set_level_pattern(const char *pattern, uint32_t level);
@@ -106,14 +108,17 @@ int rte_log_cur_msg_loglevel(void);
 int rte_log_cur_msg_logtype(void);
 
 /*
- * Registers a name, with level INFO. Returns its type, the same each time; or -ENOMEM. The name is
- * copied. It may be called before rte_eal_init().
+ * Registers a name, with level INFO. Returns its type, the same each time; or -ENOMEM when there
+ * are some thousands already. The name is copied. It may be called before rte_eal_init().
  */
 int rte_log_register(const char *name);
 
 /*
- * The same with a level of its own, which counts unless the command line or the functions above
- * have set one for the name: those win, whichever comes first.
+ * The same with a level of its own, which counts unless the command line sets one for the name:
+ * that wins, whichever comes first.
+ *
+ * Differs from DPDK: when several --log-level match it is the last one that counts, for types that
+ * are registered later too.
  */
 int rte_log_register_type_and_pick_level(const char *name, uint32_t level_def);
 
@@ -125,7 +130,8 @@ void rte_log_dump(FILE *f);
 
 /*
  * Writes a line in the manner of printf, which brings its own '\n'. Returns what printf would; 0
- * when it was not written. May block as writing to the stream does. `level` is 1 to RTE_LOG_MAX.
+ * when it was not written, -1 when there is no such type. May block as writing to the stream does.
+ * `level` is 1 to RTE_LOG_MAX.
  */
 int rte_log(uint32_t level, uint32_t logtype, const char *format, ...)
 	__rte_cold __rte_format_printf(3, 4);

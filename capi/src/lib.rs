@@ -15,4 +15,5 @@ mod log;
 mod memzone;
 mod mp;
 mod strings;
+mod usage;
 mod version;

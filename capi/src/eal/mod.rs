@@ -15,13 +15,11 @@ use std::sync::{
     Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
-use rte_mp::{
-    EalArgs, Group, GroupBuilder, Information, Pages, Role, SharedConfig, primary_is_alive,
-};
+use rte_mp::{EalArgs, Group, GroupBuilder, Pages, Role, SharedConfig, primary_is_alive};
 
 use crate::border::{Errno, bytes, enter};
-use crate::log;
 use crate::mp::actions;
+use crate::{log, usage};
 
 /// What this process is a member of.
 #[derive(Debug)]
@@ -89,7 +87,7 @@ pub(crate) fn is_alone() -> bool {
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rte_eal_init(argc: c_int, argv: *mut *mut c_char) -> c_int {
     enter(-1, || {
-        let _changing = changing();
+        let changing = changing();
         if !matches!(&*state(), State::NotYet) {
             log::error("already called initialization");
             return Err(Errno(libc::EALREADY));
@@ -100,16 +98,12 @@ pub(crate) unsafe extern "C" fn rte_eal_init(argc: c_int, argv: *mut *mut c_char
             log::failure("invalid command line", &error);
             Errno::INVALID
         })?;
-        log::start(&args.log_levels)?;
-        match args.information {
-            Information::None => {}
-            Information::Version => log::version(),
-            Information::Help => {
-                log::usage(words.program());
-                // SAFETY: it ends the process as the program's own call would.
-                unsafe { libc::exit(libc::EXIT_SUCCESS) };
-            }
+        if usage::explain(&args, words.program()) {
+            drop(changing);
+            // SAFETY: it ends the process as the program's own call would.
+            unsafe { libc::exit(libc::EXIT_SUCCESS) };
         }
+        log::start(&args.log_levels)?;
         let member = join(&args)?;
         actions::announce(&member.group);
         *state_mut() = State::Joined(member);

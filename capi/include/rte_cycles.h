@@ -57,8 +57,8 @@ static inline uint64_t rte_get_timer_cycles(void)
 }
 
 /*
- * Cycles in a second. The first call may take some milliseconds, to measure; rte_eal_init() makes
- * it.
+ * Cycles in a second. On x86-64 they are counted against the kernel's clock, from rte_eal_init() or
+ * else from the first call on, which waits until there were ten milliseconds to count in.
  */
 uint64_t rte_get_tsc_hz(void);
 
@@ -74,7 +74,10 @@ void rte_delay_us_sleep(unsigned int us);
 /* Waits for `us` microseconds in the way that was chosen: at first rte_delay_us_block(). */
 extern void (*rte_delay_us)(unsigned int us);
 
-/* Chooses what rte_delay_us() does from now on, in the whole process. `userfunc` is not NULL. */
+/*
+ * Chooses what rte_delay_us() does from now on, in the whole process; NULL stands for what it did
+ * at first.
+ */
 void rte_delay_us_callback_register(void (*userfunc)(unsigned int us));
 
 /* Waits for `ms` milliseconds, by rte_delay_us(). */

@@ -15,5 +15,6 @@ mod log;
 mod memzone;
 mod mp;
 mod strings;
+mod time;
 mod usage;
 mod version;

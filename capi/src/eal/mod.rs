@@ -19,7 +19,7 @@ use rte_mp::{EalArgs, Group, GroupBuilder, Pages, Role, SharedConfig, primary_is
 
 use crate::border::{Errno, bytes, enter};
 use crate::mp::actions;
-use crate::{log, usage};
+use crate::{log, time, usage};
 
 /// What this process is a member of.
 #[derive(Debug)]
@@ -104,6 +104,7 @@ pub(crate) unsafe extern "C" fn rte_eal_init(argc: c_int, argv: *mut *mut c_char
             unsafe { libc::exit(libc::EXIT_SUCCESS) };
         }
         log::start(&args.log_levels)?;
+        time::start();
         let member = join(&args)?;
         actions::announce(&member.group);
         *state_mut() = State::Joined(member);

@@ -10,12 +10,13 @@
 extern "C" {
 #endif
 
-/* Logs the functions that the calling thread is in, as far as it can be found out. */
+/* Writes the functions that the calling thread is in to stderr, as far as they can be found out. */
 void rte_dump_stack(void);
 
 /*
- * Logs the function's name and a message in the manner of printf at level CRIT, logs the stack, and
- * ends the process with abort(). The group is not left in order: others see a process that died.
+ * Logs the function's name and a message in the manner of printf at level CRIT, shows the stack,
+ * and ends the process with abort(). The group is not left in order: others see a process that
+ * died.
  */
 #define rte_panic(...) __rte_panic(__func__, __VA_ARGS__)
 

@@ -1,7 +1,13 @@
 //! Compiles what Rust cannot say: functions with `...`, and variables of C's thread-local kind.
 
-const SOURCES: [&str; 5] =
-    ["src/c/delay.c", "src/c/errno.c", "src/c/exit.c", "src/c/log.c", "src/c/per_lcore.c"];
+const SOURCES: [&str; 6] = [
+    "src/c/control.c",
+    "src/c/delay.c",
+    "src/c/errno.c",
+    "src/c/exit.c",
+    "src/c/log.c",
+    "src/c/per_lcore.c",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=src/c");

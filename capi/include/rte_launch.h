@@ -20,9 +20,10 @@ typedef int(lcore_function_t)(void *);
  * Makes the worker `worker_id` call `f(arg)`, and returns without waiting for it. What this thread
  * has written before is seen by the worker.
  *
- * Returns 0; or a negative errno: -EBUSY when it still runs something else.
+ * Returns 0; or a negative errno: -EBUSY when it still runs something else, -EPIPE after
+ * rte_eal_cleanup().
  *
- * Differs from DPDK: -EINVAL when `f` is NULL or there is no such worker.
+ * Differs from DPDK: -EINVAL when `f` is NULL or there is no such worker. Any thread may launch.
  */
 int rte_eal_remote_launch(lcore_function_t *f, void *arg, unsigned int worker_id);
 
@@ -36,6 +37,9 @@ enum rte_rmt_call_main_t {
  * Makes all workers call `f(arg)`. Returns 0; or -EBUSY, and nothing is launched, when one of them
  * still runs something else. The results are there for rte_eal_wait_lcore(), also that of the main
  * lcore.
+ *
+ * Differs from DPDK: -EINVAL when `f` is NULL and before rte_eal_init(), -EPIPE after
+ * rte_eal_cleanup().
  */
 int rte_eal_mp_remote_launch(lcore_function_t *f, void *arg, enum rte_rmt_call_main_t call_main);
 
@@ -43,8 +47,8 @@ int rte_eal_mp_remote_launch(lcore_function_t *f, void *arg, enum rte_rmt_call_m
 enum rte_lcore_state_t rte_eal_get_lcore_state(unsigned int worker_id);
 
 /*
- * Waits, as long as it takes, until an lcore has finished what it runs. Returns the result of the
- * last function that it was given, as often as it is asked; 0 when there was none.
+ * Waits asleep, as long as it takes, until an lcore has finished what it runs. Returns the result
+ * of the last function that it was given, as often as it is asked; 0 when there was none.
  */
 int rte_eal_wait_lcore(unsigned int worker_id);
 

@@ -45,7 +45,10 @@ static inline unsigned int rte_lcore_id(void)
 /* The lcore that called rte_eal_init(). */
 unsigned int rte_get_main_lcore(void);
 
-/* How many lcores there are, the main one included; 0 before rte_eal_init(). */
+/*
+ * How many lcores there are, the main one included; 0 before rte_eal_init(). What is said of lcores
+ * stays so after rte_eal_cleanup().
+ */
 unsigned int rte_lcore_count(void);
 
 /*
@@ -79,14 +82,16 @@ unsigned int rte_get_next_lcore(unsigned int i, int skip_main, int wrap);
 
 /*
  * The NUMA node on which the calling thread runs: for an lcore that of its CPUs, for other threads
- * that of the CPU of this moment; (unsigned int)SOCKET_ID_ANY when an lcore's CPUs are of several
- * nodes.
+ * that of the CPUs that are no lcore's; (unsigned int)SOCKET_ID_ANY when those are of several
+ * nodes, and before rte_eal_init().
+ *
+ * Differs from DPDK: there it is SOCKET_ID_ANY in threads that the program has made itself.
  */
 unsigned int rte_socket_id(void);
 
 /*
- * How many NUMA nodes the lcores' CPUs are of, and the number of the node at place `idx`: -1 with
- * rte_errno EINVAL when there are not so many.
+ * How many NUMA nodes the machine's CPUs are of, and the number of the node at place `idx`: -1 with
+ * rte_errno EINVAL when there are not so many. There are none before rte_eal_init().
  */
 unsigned int rte_socket_count(void);
 int rte_socket_id_by_idx(unsigned int idx);
@@ -97,6 +102,9 @@ unsigned int rte_lcore_to_socket_id(unsigned int lcore_id);
 /*
  * The CPU to which an lcore is pinned, the first of them if they are several; a negative id means
  * the caller's. Returns -1 when there is no such lcore.
+ *
+ * Differs from DPDK: there it is the number of a physical core, that of the CPU whose number is the
+ * lcore's id.
  */
 int rte_lcore_to_cpu_id(int lcore_id);
 
@@ -109,8 +117,8 @@ rte_cpuset_t rte_lcore_cpuset(unsigned int lcore_id);
 void rte_lcore_dump(FILE *f);
 
 /*
- * Names a thread, as ps and debuggers show it: up to 15 bytes. Returns 0, or a negative errno:
- * -ERANGE for a name that is longer.
+ * Names a thread, as ps and debuggers show it; what is longer than 15 bytes is cut off. Returns 0,
+ * or a negative errno.
  */
 int rte_thread_setname(pthread_t id, const char *name);
 

@@ -44,6 +44,14 @@ pub(crate) fn enter<T>(failed: T, inside: impl FnOnce() -> Result<T, Errno>) -> 
     }
 }
 
+/// Runs the inside of a C function that says by its result how it went: 0, or a negative errno.
+pub(crate) fn negative(inside: impl FnOnce() -> Result<(), Errno>) -> c_int {
+    match enter(Err(Errno(libc::EFAULT)), || Ok(inside())) {
+        Ok(()) => 0,
+        Err(Errno(errno)) => -errno,
+    }
+}
+
 /// Writes text to a stream of C's.
 ///
 /// # Safety
@@ -91,6 +99,14 @@ mod tests {
         set_errno(Errno::NO_MEMORY);
         assert_eq!(enter(-1, || Ok(7)), 7);
         assert_eq!(rtemp_errno(), libc::ENOMEM);
+    }
+
+    #[test]
+    fn an_error_may_be_the_result_itself() {
+        set_errno(Errno(0));
+        assert_eq!(negative(|| Err(Errno::INVALID)), -libc::EINVAL);
+        assert_eq!(negative(|| Ok(())), 0);
+        assert_eq!(rtemp_errno(), 0);
     }
 
     #[test]

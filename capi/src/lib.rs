@@ -11,10 +11,12 @@
 mod abi;
 mod border;
 mod eal;
+mod lcore;
 mod log;
 mod memzone;
 mod mp;
 mod strings;
+mod thread;
 mod time;
 mod usage;
 mod version;

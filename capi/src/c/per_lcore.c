@@ -20,9 +20,15 @@ int rte_sys_gettid(void)
 
 /* For the Rust side, which cannot name such variables. */
 
+unsigned int rtemp_lcore_id(void);
 void rtemp_set_lcore_id(unsigned int id);
 int rtemp_errno(void);
 void rtemp_set_errno(int value);
+
+unsigned int rtemp_lcore_id(void)
+{
+	return per_lcore__lcore_id;
+}
 
 void rtemp_set_lcore_id(unsigned int id)
 {

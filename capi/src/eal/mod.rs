@@ -19,7 +19,7 @@ use rte_mp::{EalArgs, Group, GroupBuilder, Pages, Role, SharedConfig, primary_is
 
 use crate::border::{Errno, bytes, enter};
 use crate::mp::actions;
-use crate::{log, time, usage};
+use crate::{lcore, log, time, usage};
 
 /// What this process is a member of.
 #[derive(Debug)]
@@ -106,6 +106,8 @@ pub(crate) unsafe extern "C" fn rte_eal_init(argc: c_int, argv: *mut *mut c_char
         log::start(&args.log_levels)?;
         time::start();
         let member = join(&args)?;
+        // After the group's own threads, which are not bound to the CPU of the caller.
+        lcore::start(&args)?;
         actions::announce(&member.group);
         *state_mut() = State::Joined(member);
         at_exit::register();
@@ -132,7 +134,8 @@ fn join(args: &EalArgs) -> Result<Member, Errno> {
 
 /// Ends: leaves the group. `rte_eal_cleanup`.
 ///
-/// Waits until the callback that runs has returned, unless it is called inside of it.
+/// Waits until the callback that runs has returned, unless it is called inside of it. A
+/// function that runs on a worker is left to run, as in DPDK, and its thread ends when it returns.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn rte_eal_cleanup() -> c_int {
     enter(-1, || {
@@ -142,6 +145,7 @@ pub(crate) extern "C" fn rte_eal_cleanup() -> c_int {
             State::Joined(member) => {
                 member.group.leave();
                 actions::forget();
+                lcore::end();
                 Ok(0)
             }
             State::NotYet => {

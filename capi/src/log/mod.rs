@@ -12,7 +12,7 @@ mod say;
 mod types;
 
 pub(crate) use option::{help, start};
-pub(crate) use say::{error, failure, version};
+pub(crate) use say::{debug, error, failure, version};
 
 /// `RTE_LOG_CRIT`, `RTE_LOG_ERR` and so on.
 const CRIT: u32 = 3;

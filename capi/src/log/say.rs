@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::{CString, c_char, c_int};
 
-use super::{CRIT, ERR, WARNING};
+use super::{CRIT, DEBUG, ERR, WARNING};
 use crate::version::VERSION;
 
 /// `RTE_LOGTYPE_EAL`.
@@ -39,6 +39,11 @@ pub(crate) fn failure(text: &str, error: &dyn Error) {
 /// Says that something is done in another way than was asked for.
 pub(super) fn warning(text: &str) {
     say(WARNING, text);
+}
+
+/// Says what happens, for those who want to know all.
+pub(crate) fn debug(text: &str) {
+    say(DEBUG, text);
 }
 
 /// Says which version this is. Asked for as it was, it is said at any level but the highest.

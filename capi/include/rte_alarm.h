@@ -18,7 +18,10 @@ typedef void (*rte_eal_alarm_callback)(void *arg);
  * may set and cancel alarms. `us` is at least 1. The same function may be set any number of times.
  *
  * Does not block. Returns 0, or a negative errno: -EINVAL when `us` is 0 or too far away or `cb` is
- * NULL, -ENOMEM or what the kernel said when there can be no thread.
+ * NULL, -EPIPE after rte_eal_cleanup(), which forgets all alarms, -EAGAIN or what the kernel said
+ * when there can be no thread.
+ *
+ * Differs from DPDK: it may be called before rte_eal_init().
  */
 int rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback cb, void *cb_arg);
 

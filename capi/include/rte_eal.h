@@ -118,9 +118,10 @@ enum rte_proc_type_t {
 int rte_eal_init(int argc, char **argv);
 
 /*
- * Leaves the group: callbacks have ended when it returns, unless it is called by one, and files
- * that this process made are removed. Returns 0, also before rte_eal_init(); -1 and EALREADY the
- * second time.
+ * Leaves the group: callbacks and alarms have ended when it returns, unless it is called by one,
+ * workers that waited are gone, and files that this process made are removed. A worker that runs a
+ * function goes on with it, and ends when that returns. Returns 0, also before rte_eal_init(); -1
+ * and EALREADY the second time.
  *
  * Differs from DPDK: what a process leaves undone when it ends by exit() is done then.
  */

@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "C gives pointers")]
 
 mod abi;
+mod alarm;
 mod border;
 mod eal;
 mod lcore;

@@ -19,7 +19,7 @@ use rte_mp::{EalArgs, Group, GroupBuilder, Pages, Role, SharedConfig, primary_is
 
 use crate::border::{Errno, bytes, enter};
 use crate::mp::actions;
-use crate::{lcore, log, time, usage};
+use crate::{alarm, lcore, log, time, usage};
 
 /// What this process is a member of.
 #[derive(Debug)]
@@ -134,17 +134,20 @@ fn join(args: &EalArgs) -> Result<Member, Errno> {
 
 /// Ends: leaves the group. `rte_eal_cleanup`.
 ///
-/// Waits until the callback that runs has returned, unless it is called inside of it. A
+/// Waits until callbacks and alarms that run have returned, unless it is called inside of one. A
 /// function that runs on a worker is left to run, as in DPDK, and its thread ends when it returns.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn rte_eal_cleanup() -> c_int {
     enter(-1, || {
-        let _changing = changing();
+        let changing = changing();
         let before = std::mem::replace(&mut *state_mut(), State::Left);
         match before {
             State::Joined(member) => {
+                // A callback that is waited for may call this as well.
+                drop(changing);
                 member.group.leave();
                 actions::forget();
+                alarm::end();
                 lcore::end();
                 Ok(0)
             }

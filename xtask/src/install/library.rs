@@ -142,6 +142,7 @@ fn join(scratch: &Scratch, archive: &Path, debug: bool) -> Result<PathBuf, Strin
     linker.args(listed.iter().map(|symbol| format!("-Wl,--undefined={symbol}")));
     linker.arg("-o").arg(&joined).arg(archive);
     command::output(&mut linker)?;
+    remove_bitcode(&joined)?;
 
     let defined = symbols::defined(&joined)?;
     let missing: Vec<&str> = listed.difference(&defined).map(String::as_str).collect();
@@ -160,6 +161,15 @@ fn join(scratch: &Scratch, archive: &Path, debug: bool) -> Result<PathBuf, Strin
     }
     command::output(objcopy.args([&joined, &object]))?;
     Ok(object)
+}
+
+/// Takes out the bitcode that comes with Rust's own libraries. Where LLVM's plugin is installed,
+/// `nm` and `ar` would take the object for nothing but bitcode, fail to read that of a newer LLVM, and
+/// find no symbol.
+fn remove_bitcode(object: &Path) -> Result<(), String> {
+    let mut objcopy = Command::new("objcopy");
+    objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]).arg(object);
+    command::output(&mut objcopy).map(drop)
 }
 
 fn share(

@@ -5,34 +5,14 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rte_mp::{Drive, Event, Group, Replies, Role};
+use rte_mp::{Drive, Event, Replies, Role};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::common::child::Child;
 use crate::common::{
-    AT_ONCE, LONG, SHORT, Scene, ask, at_once, block_on, descriptors, echo, message, message_with,
-    only,
+    AT_ONCE, LONG, SHORT, Scene, ask, at_once, block_on, caller_driven, descriptors, drive, echo,
+    message, message_with, only,
 };
-
-/// Runs the loop until `done` says so: waits for the descriptor and the deadline, and nothing else.
-fn drive(group: &Group, mut done: impl FnMut() -> bool) {
-    let give_up = Instant::now() + LONG;
-    while !done() {
-        let now = Instant::now();
-        assert!(now < give_up, "what the loop waits for happens");
-        let due = group.next_deadline().map_or(give_up, |due| due.min(give_up));
-        let timeout = Timespec::try_from(due.saturating_duration_since(now)).unwrap();
-        let readable = poll(&mut [PollFd::new(&group.as_fd(), PollFlags::IN)], Some(&timeout));
-        let due = group.next_deadline().is_some_and(|due| due <= Instant::now());
-        if readable.unwrap() > 0 || due {
-            while group.process() {}
-        }
-    }
-}
-
-fn caller_driven(scene: &Scene, role: Role) -> Group {
-    scene.builder(role).drive(Drive::Caller).join().unwrap()
-}
 
 #[test]
 fn a_loop_serves_requests() {

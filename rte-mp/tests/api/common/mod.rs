@@ -6,7 +6,7 @@ pub(crate) mod raw;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rte_mp::{Group, GroupBuilder, Message, Outcome, Replies, Role};
+use rte_mp::{Drive, Group, GroupBuilder, Message, Outcome, Replies, Role};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
 
 /// How long to wait for what is to happen; also the timeout of requests that must not need it.
@@ -249,6 +250,27 @@ pub(crate) fn at_once<T>(what: &str, work: impl FnOnce() -> T) -> T {
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Joins a group that is driven by who calls [`drive`].
+pub(crate) fn caller_driven(scene: &Scene, role: Role) -> Group {
+    scene.builder(role).drive(Drive::Caller).join().unwrap()
+}
+
+/// Runs the loop until `done` says so: waits for the descriptor and the deadline, and nothing else.
+pub(crate) fn drive(group: &Group, mut done: impl FnMut() -> bool) {
+    let give_up = Instant::now() + LONG;
+    while !done() {
+        let now = Instant::now();
+        assert!(now < give_up, "what the loop waits for happens");
+        let due = group.next_deadline().map_or(give_up, |due| due.min(give_up));
+        let timeout = Timespec::try_from(due.saturating_duration_since(now)).unwrap();
+        let readable = poll(&mut [PollFd::new(&group.as_fd(), PollFlags::IN)], Some(&timeout));
+        let due = group.next_deadline().is_some_and(|due| due <= Instant::now());
+        if readable.unwrap() > 0 || due {
+            while group.process() {}
+        }
+    }
 }
 
 /// Runs a future on this thread: the smallest executor there is.

@@ -293,6 +293,7 @@ impl Flight {
         let waited_for: HashSet<_> =
             self.exchange.awaited().chain(self.exchange.unsent()).collect();
         address.liveness.retain(|peer, _| waited_for.contains(peer));
+        let file = address.peer_file.as_ref();
         let mut owners = Owners::default();
         let mut dead = Vec::new();
         let mut all_known = true;
@@ -301,10 +302,10 @@ impl Flight {
             // A process that has just begun or is ending owns nothing yet, or any more.
             if known.is_none_or(|l| l.pidfd().is_none() && self.look_interval <= UNSURE) {
                 let pid = shared.runtime.claimed_pid(&peer);
-                address.liveness.insert(peer, Liveness::of(&peer, pid, &mut owners));
+                address.liveness.insert(peer, Liveness::of(&peer, file, pid, &mut owners));
             }
             match address.liveness.get(&peer) {
-                Some(liveness) if liveness.is_dead(&peer, &mut owners) => dead.push(peer),
+                Some(liveness) if liveness.is_dead(&peer, file, &mut owners) => dead.push(peer),
                 Some(Liveness::Process(_)) => {}
                 Some(Liveness::Probe) | None => all_known = false,
             }

@@ -163,7 +163,7 @@ impl Follower {
         let mut all_known = true;
         alive.retain(|member| {
             let liveness = self.watched.entry(key_of(member)).or_insert_with(|| {
-                let liveness = Liveness::of(&member.name, member.pid, &mut owners);
+                let liveness = Liveness::of(&member.name, None, member.pid, &mut owners);
                 match liveness.pidfd().map(|pidfd| watch(epoll, pidfd, token)) {
                     Some(Err(_)) => Liveness::Probe,
                     Some(Ok(())) | None => liveness,

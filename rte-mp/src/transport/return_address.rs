@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use crate::runtime::liveness::Liveness;
 use crate::sync::lock;
 use crate::sys::gaps::Batch;
-use crate::transport::socket;
+use crate::transport::socket::{self, SocketFile};
 use crate::unique::random;
 
 /// How many idle addresses are kept.
@@ -35,6 +35,8 @@ pub(crate) struct ReturnAddress {
     number: u64,
     /// The only peer it talks to, if it asks one.
     peer: Option<PeerName>,
+    /// What leads to that very peer, whoever takes its place. Nothing where there is no `/proc`.
+    pub(crate) peer_file: Option<SocketFile>,
     /// Where its datagrams are received.
     batch: Batch,
     /// How the deaths of the peers that are asked from here are noticed. Kept with the address: a
@@ -67,13 +69,17 @@ impl ReturnAddress {
                 name,
                 number,
                 peer,
+                peer_file: None,
                 batch,
                 liveness: HashMap::new(),
                 spoiled: false,
                 process,
             };
             if let Some(peer) = &address.peer {
-                socket::connect_to(address.socket.as_fd(), peer)?;
+                address.peer_file = SocketFile::connect(peer, address.socket.as_fd()).ok();
+                if address.peer_file.is_none() {
+                    socket::connect_to(address.socket.as_fd(), peer)?;
+                }
                 // From here on only the peer can send; what somebody else sent before goes away.
                 while address.has_mail() {}
             }

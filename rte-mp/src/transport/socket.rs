@@ -6,13 +6,16 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rte_mp_proto::{Layout, PeerName};
+use rustix::fs::{Mode, OFlags, fstat, open, stat};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType, bind, connect, sendmsg, sendmsg_addr, socket_with, sockopt,
 };
+use rustix::path::DecInt;
 
 /// Makes a socket and binds it to `name`, which must not exist.
 pub(crate) fn bound(name: &PeerName) -> io::Result<OwnedFd> {
@@ -50,15 +53,50 @@ pub(crate) enum Presence {
 
 /// Finds whether somebody owns the socket at `name`, without sending anything.
 pub(crate) fn probe(name: &PeerName) -> io::Result<Presence> {
-    match waiter(name) {
-        Ok(_) => Ok(Presence::Alive),
-        Err(error) => match Errno::from_io_error(&error) {
-            // Alive, and connected to somebody else.
-            Some(Errno::PERM) => Ok(Presence::Alive),
-            Some(Errno::CONNREFUSED) => Ok(Presence::Stale),
-            Some(Errno::NOENT | Errno::PROTOTYPE | Errno::NOTSOCK) => Ok(Presence::Missing),
-            _ => Err(error),
-        },
+    presence(waiter(name).map(drop))
+}
+
+fn presence(connected: io::Result<()>) -> io::Result<Presence> {
+    let Err(error) = connected else { return Ok(Presence::Alive) };
+    match Errno::from_io_error(&error) {
+        // Alive, and connected to somebody else.
+        Some(Errno::PERM) => Ok(Presence::Alive),
+        Some(Errno::CONNREFUSED) => Ok(Presence::Stale),
+        Some(Errno::NOENT | Errno::PROTOTYPE | Errno::NOTSOCK) => Ok(Presence::Missing),
+        _ => Err(error),
+    }
+}
+
+/// The file of a socket, held open. It leads to that very socket, also once it was removed and another
+/// one has taken its place.
+#[derive(Debug)]
+pub(crate) struct SocketFile(OwnedFd);
+
+impl SocketFile {
+    /// Opens the file at `name` and makes `socket` exchange datagrams with its owner only, as
+    /// [`connect_to`] does. Needs `/proc`.
+    pub(crate) fn connect(name: &PeerName, socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let file = Self(open(name.as_path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?);
+        file.lead(socket)?;
+        Ok(file)
+    }
+
+    /// Finds whether somebody owns that very socket, without sending anything.
+    pub(crate) fn probe(&self) -> io::Result<Presence> {
+        presence(unbound().and_then(|socket| self.lead(socket.as_fd())))
+    }
+
+    /// Tells whether another file is at `name` now.
+    pub(crate) fn is_replaced(&self, name: &PeerName) -> bool {
+        match (fstat(&self.0), stat(name.as_path())) {
+            (Ok(own), Ok(there)) => (own.st_dev, own.st_ino) != (there.st_dev, there.st_ino),
+            _ => false,
+        }
+    }
+
+    fn lead(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let link = Path::new("/proc/self/fd").join(DecInt::from_fd(&self.0));
+        Ok(connect(socket, &SocketAddrUnix::new(link)?)?)
     }
 }
 
@@ -135,5 +173,45 @@ fn with_rights(
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    #[test]
+    fn a_file_leads_to_the_socket_that_it_was_opened_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = PeerName::new(directory.path().join("socket")).unwrap();
+        let first = UnixDatagram::bind(name.as_path()).unwrap();
+        let asker = unbound().unwrap();
+        let file = SocketFile::connect(&name, asker.as_fd()).unwrap();
+        let seen = || (file.probe().unwrap(), file.is_replaced(&name));
+        assert_eq!(seen(), (Presence::Alive, false));
+        fs::remove_file(name.as_path()).unwrap();
+        assert_eq!(seen(), (Presence::Alive, false), "its file is gone");
+        let second = UnixDatagram::bind(name.as_path()).unwrap();
+        assert_eq!(seen(), (Presence::Alive, true), "another one has its name");
+        send(asker.as_fd(), b"you", &[]).unwrap();
+        assert_eq!(first.recv(&mut [0; 8]).unwrap(), 3);
+        drop(first);
+        assert_eq!(seen(), (Presence::Stale, true), "only the other one is left");
+        assert_eq!(probe(&name).unwrap(), Presence::Alive);
+        drop(second);
+    }
+
+    #[test]
+    fn whom_nobody_owns_is_not_connected_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = PeerName::new(directory.path().join("socket")).unwrap();
+        let asker = unbound().unwrap();
+        let connect = || SocketFile::connect(&name, asker.as_fd()).map(drop).unwrap_err().kind();
+        assert_eq!(connect(), io::ErrorKind::NotFound);
+        drop(UnixDatagram::bind(name.as_path()).unwrap());
+        assert_eq!(connect(), io::ErrorKind::ConnectionRefused);
     }
 }

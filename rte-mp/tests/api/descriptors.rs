@@ -180,7 +180,8 @@ fn descriptors_that_nobody_takes_are_closed() {
     assert_eq!(only(&replies), "ignored");
     assert_eq!(primary.stats().closed_fds, 10);
     drop((request, request_for_nobody));
-    eventually("all but a return address are closed", || descriptors().len() <= before + 2);
+    // Its socket, the file of the peer's, and on a busy machine the peer's process.
+    eventually("all but a return address are closed", || descriptors().len() <= before + 3);
 }
 
 #[test]

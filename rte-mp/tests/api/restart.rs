@@ -1,13 +1,56 @@
 //! Primaries that end and others that take their place, while secondaries stay.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rte_mp::{Flavor, Kind, Layout, RequestError, SendError, Version};
+use rte_mp::{Flavor, Group, Kind, Layout, Replies, RequestError, Role, SendError, Version};
 use rustix::io::Errno;
 
 use crate::common::child::Child;
 use crate::common::raw::{RawPeer, write_config};
-use crate::common::{LONG, Scene, ask, block_on, echo, message, message_with, only};
+use crate::common::{
+    LONG, Scene, ask, at_once, block_on, caller_driven, drive, echo, eventually, is_root, message,
+    message_with, only, wait_for,
+};
+
+/// Asks the primary, and leaves the rest to [`drive`].
+fn ask_later(secondary: &Group, name: &str) -> Receiver<String> {
+    let (sender, news) = channel();
+    let done = move |replies: Replies| sender.send(only(&replies)).unwrap();
+    secondary.request_async(&message(name), Some(LONG), done).unwrap();
+    news
+}
+
+/// Drives what was asked until it has been looked at who is asked.
+fn drive_until_watched(secondary: &Group) {
+    let first_look = Instant::now() + Duration::from_millis(1);
+    drive(secondary, || secondary.next_deadline().is_some_and(|due| due > first_look));
+}
+
+/// Drives what was asked to its end, which comes at once.
+fn drive_to_the_end(secondary: &Group, news: &Receiver<String>) -> String {
+    let mut outcome = None;
+    at_once("the outcome", || {
+        drive(secondary, || {
+            outcome = news.try_recv().ok();
+            outcome.is_some()
+        });
+    });
+    outcome.unwrap()
+}
+
+/// Waits until a primary that is leaving or dying is out of the way of the next one.
+fn wait_for_vacancy(scene: &Scene) {
+    let (config, socket) = (scene.path("config"), scene.path("mp_socket"));
+    eventually("the place is free", || {
+        !rte_mp::primary_is_alive(&config).unwrap_or(false)
+            && UnixDatagram::unbound().unwrap().connect(&socket).is_err()
+    });
+}
 
 #[test]
 fn requests_and_messages_go_to_the_new_primary() {
@@ -53,6 +96,92 @@ fn a_request_to_a_primary_that_restarts_meanwhile_is_not_answered_by_the_new_one
     assert_eq!(only(&block_on(future).unwrap()), "died");
     assert_eq!(ask(&secondary, "echo", b"new"), b"new");
     next.end();
+}
+
+#[test]
+fn a_primary_that_is_replaced_before_anybody_looks_is_known_to_be_dead() {
+    let scene = Scene::with_killed();
+    let mut child = Child::member(&scene, "primary");
+    let secondary = caller_driven(&scene, Role::Secondary);
+    for from in ["a new address", "a pooled address", "a new address again"] {
+        if from == "a pooled address" {
+            ask(&secondary, "echo", b"");
+        }
+        let news = ask_later(&secondary, "hold");
+        child.expect("held");
+        child.kill();
+        child = Child::member(&scene, "primary");
+        assert_eq!(drive_to_the_end(&secondary, &news), "died", "{from}");
+    }
+    child.end();
+}
+
+#[test]
+fn a_primary_of_another_pid_namespace_that_is_replaced_between_two_looks_is_known_to_be_dead() {
+    if !is_root() {
+        println!("left out: only root can make a pid namespace");
+        return;
+    }
+    let scene = Scene::with_killed();
+    let mut child = Child::start_elsewhere(&scene);
+    child.tell("join primary");
+    child.expect("joined");
+    let secondary = caller_driven(&scene, Role::Secondary);
+    let news = ask_later(&secondary, "hold");
+    child.expect("held");
+    drive_until_watched(&secondary);
+    child.kill();
+    wait_for_vacancy(&scene);
+    let next = Child::member(&scene, "primary");
+    assert_eq!(drive_to_the_end(&secondary, &news), "died");
+    next.end();
+}
+
+#[test]
+fn a_primary_that_leaves_still_answers_whatever_becomes_of_the_next_one() {
+    let scene = Scene::with_killed();
+    let primary = scene.primary();
+    let (started, runs) = channel();
+    let (open, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    primary
+        .register("work", move |request| {
+            started.send(()).unwrap();
+            let _ = gate.lock().unwrap().recv();
+            request.reply(b"done")
+        })
+        .unwrap();
+    let secondary = caller_driven(&scene, Role::Secondary);
+    let news = ask_later(&secondary, "work");
+    wait_for(&runs);
+    let leaver = thread::spawn(move || primary.leave());
+    wait_for_vacancy(&scene);
+    let mut next = Child::member(&scene, "primary");
+    drive_until_watched(&secondary);
+    next.kill();
+    // Whoever is probed is probed in this time.
+    let watched = Instant::now() + Duration::from_millis(60);
+    drive(&secondary, || Instant::now() >= watched || secondary.next_deadline().is_none());
+    assert!(news.try_recv().is_err(), "it is waited for");
+    drop(open);
+    assert_eq!(drive_to_the_end(&secondary, &news), "done");
+    leaver.join().unwrap();
+}
+
+#[test]
+fn a_primary_that_dies_while_it_leaves_is_known_to_be_dead_though_the_next_one_is_there() {
+    let scene = Scene::with_killed();
+    let mut child = Child::member(&scene, "primary");
+    let secondary = caller_driven(&scene, Role::Secondary);
+    let news = ask_later(&secondary, "block");
+    child.expect("blocked");
+    child.tell("leave");
+    wait_for_vacancy(&scene);
+    let next = scene.primary();
+    drive_until_watched(&secondary);
+    child.kill();
+    assert_eq!(drive_to_the_end(&secondary, &news), "died");
+    drop(next);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rte_mp::{Group, PeerName, RequestError, SendError};
+use rte_mp::{Group, PeerName, RequestError, Role, SendError};
 
 use super::{Lanes, WINDOW, lane_count, needle, open_lane, open_lane_by_messages, went_by_lane};
 use crate::common::{
@@ -135,6 +135,29 @@ fn a_server_dies_of_a_request_that_came_by_lane() {
         assert_eq!(only(&replies), "died");
         drop(child);
     }
+}
+
+#[test]
+fn a_server_that_dies_with_a_request_is_known_to_be_dead_though_the_next_one_is_there() {
+    let lanes = Lanes::with_killed();
+    let mut child = lanes.child("primary", WINDOW);
+    // It polls for the answer until long after the next primary is there.
+    let window = Duration::from_secs(1);
+    let secondary = lanes.scene.builder(Role::Secondary).busy_poll(window).join().unwrap();
+    open_lane(&secondary, &primary_name(&lanes));
+    let needle = needle();
+    let message = message_with("hold", &needle);
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| secondary.request(&message, Some(LONG)).unwrap());
+        child.expect("held");
+        assert!(went_by_lane(&needle));
+        child.kill();
+        let next = lanes.primary();
+        let replies = at_once("noticing", || asking.join().unwrap());
+        assert_eq!(only(&replies), "died");
+        drop(next);
+    });
+    drop(secondary);
 }
 
 #[test]

@@ -108,6 +108,11 @@ pub(crate) unsafe extern "C" fn rte_eal_init(argc: c_int, argv: *mut *mut c_char
         let member = join(&args)?;
         // After the group's own threads, which are not bound to the CPU of the caller.
         lcore::start(&args)?;
+        if member.is_shared {
+            let directory = member.group.runtime_dir().as_os_str().as_bytes();
+            // A path has no NUL, and a process starts once.
+            let _ = RUNTIME_DIR.set(CString::new(directory).unwrap_or_default());
+        }
         actions::announce(&member.group);
         *state_mut() = State::Joined(member);
         at_exit::register();
@@ -124,11 +129,6 @@ fn join(args: &EalArgs) -> Result<Member, Errno> {
         log::failure("cannot join", &error);
         Errno(error.errno())
     })?;
-    if is_shared {
-        let directory = group.runtime_dir().as_os_str().as_bytes();
-        // A path has no NUL, and a process joins once.
-        let _ = RUNTIME_DIR.set(CString::new(directory).unwrap_or_default());
-    }
     Ok(Member { group, is_shared, has_hugepages: args.pages != Pages::NoHuge })
 }
 

@@ -16,6 +16,8 @@
  *   oneway N    N messages, until the primary says that all have come
  *   lookup N    N batches of BATCH lookups among the primary's zones, each by its name
  *   reserve N   N zones of ZONE_LEN bytes, each reserved and freed
+ *   small N     N batches of BATCH blocks of SMALL_LEN bytes, each allocated and freed
+ *   page N      the same, of PAGE_LEN bytes
  *
  * It answers `ns` and the nanoseconds of each round trip, batch or zone, after some that are not
  * measured, or of the whole of `oneway`. What does not work ends it with `failed WHAT errno=N`.
@@ -31,6 +33,7 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_malloc.h>
 #include <rte_memzone.h>
 
 #define PARAM_LEN 32
@@ -40,6 +43,8 @@
 #define ZONES 100
 #define ZONE_LEN 4096
 #define BATCH 1000
+#define SMALL_LEN 64
+#define PAGE_LEN 4096
 
 /* Touched by the IPC thread only. */
 static uint64_t counted;
@@ -185,6 +190,20 @@ static bool reserve_and_free(void *arg)
 	return rte_memzone_free(zone) == 0 || fail("free");
 }
 
+static bool allocate_batch(void *arg)
+{
+	const size_t *len = arg;
+
+	for (int i = 0; i < BATCH; i++) {
+		void *block = rte_malloc(NULL, *len, 0);
+
+		if (block == NULL)
+			return fail("malloc");
+		rte_free(block);
+	}
+	return true;
+}
+
 static bool measure_messages(unsigned long count)
 {
 	struct rte_mp_msg msg = message("bench_count");
@@ -238,6 +257,7 @@ static bool serve(void)
 static bool obey(void)
 {
 	struct rte_mp_msg echo = message("bench_echo");
+	size_t small = SMALL_LEN, page = PAGE_LEN;
 	char verb[16];
 	unsigned long count;
 	bool going = true;
@@ -254,6 +274,10 @@ static bool obey(void)
 			going = measure(count, false, look_up_batch, NULL);
 		else if (strcmp(verb, "reserve") == 0)
 			going = measure(count, false, reserve_and_free, NULL);
+		else if (strcmp(verb, "small") == 0)
+			going = measure(count, false, allocate_batch, &small);
+		else if (strcmp(verb, "page") == 0)
+			going = measure(count, false, allocate_batch, &page);
 		else
 			going = fail("verb");
 	}

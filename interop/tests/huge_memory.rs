@@ -48,6 +48,36 @@ fn memory_of_hugepages_is_shared_and_given_back() {
 }
 
 #[test]
+fn blocks_of_hugepages_are_filled_with_zeros() {
+    const LEN: usize = 3 * MIB as usize + 1000;
+    with_hugepages(|room, mount| {
+        let primary = room.group(Role::Primary).huge_dir(mount).memory_size(16 * MIB);
+        let primary = primary.join().expect("there are pages");
+        let (heap, zones) = (primary.heap(), primary.memzones());
+        // The heap's own words are there before the zone that has all the rest.
+        heap.free(heap.allocate(MIB as usize, 0).expect("there is room")).expect("it was there");
+        let mut text = Vec::new();
+        zones.dump(&mut text).expect("it can be written");
+        let text = String::from_utf8(text).expect("it is text");
+        let room = text.split(' ').rev().nth(1).expect("it ends with the bytes left");
+        let room = room.parse().expect("a number");
+        let all = zones.reserve("all", room).commit().expect("there is room");
+        all.write_at(0, &vec![0xff; room]).expect("it is that long");
+        zones.free(all).expect("it was there");
+
+        let block = heap.allocate_zeroed(LEN, 0).expect("there is room");
+        heap.free(block).expect("it was there");
+        let all = zones.reserve("all", room).commit().expect("there is room");
+        let at = block.as_ptr().addr() - all.address() as usize;
+        let mut bytes = vec![0; room];
+        all.read_at(0, &mut bytes).expect("it is that long");
+        assert!(bytes[at..at + LEN].iter().all(|&byte| byte == 0), "zeros");
+        let others = bytes[..at].iter().chain(&bytes[at + LEN.next_multiple_of(64)..]);
+        assert!(others.clone().all(|&byte| byte == 0xff), "nothing else is touched");
+    });
+}
+
+#[test]
 fn too_few_hugepages_are_counted_in_the_error() {
     with_hugepages(|room, mount| {
         let free = free_hugepages() as u64;

@@ -23,7 +23,7 @@ use crate::error::{
 };
 use crate::follow::{Events, Follower};
 use crate::future::ReplyFuture;
-use crate::memory::{Memory, Memzones};
+use crate::memory::{Heap, Memory, Memzones};
 use crate::message::Message;
 use crate::replies::Replies;
 use crate::request;
@@ -257,6 +257,11 @@ impl Group {
     /// Gives the memory zones that the members share.
     pub fn memzones(&self) -> Memzones {
         Memzones::new(self.shared())
+    }
+
+    /// Gives the heap that the members share.
+    pub fn heap(&self) -> Heap {
+        Heap::new(self.shared())
     }
 
     /// Lists the other members that are alive.

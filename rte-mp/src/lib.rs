@@ -45,14 +45,16 @@ pub use action::{HandlerResult, Request};
 pub use args::{ArgsError, EalArgs, Information, Lcore, Pages, SharedConfig};
 pub use builder::{Drive, GroupBuilder};
 pub use error::{
-    ArenaError, DisableError, DumpError, FreeError, HugepagesError, JoinError, LookupError,
-    MembersError, MemoryError, MessageError, NoReplyError, ParamError, RegisterError, ReplyError,
-    RequestError, ReserveError, SendError, StartError, ZoneAccessError,
+    ArenaError, DisableError, DumpError, FreeError, HeapError, HugepagesError, JoinError,
+    LookupError, MembersError, MemoryError, MessageError, NoReplyError, ParamError, RegisterError,
+    ReplyError, RequestError, ReserveError, SendError, StartError, ZoneAccessError,
 };
 pub use follow::Events;
 pub use future::ReplyFuture;
 pub use group::{Group, WeakGroup};
-pub use memory::{Memzone, MemzoneInfo, Memzones, OpenMemzone, Reservation, Shared};
+pub use memory::{
+    Heap, HeapUsage, Memzone, MemzoneInfo, Memzones, OpenMemzone, Reservation, Shared,
+};
 pub use message::Message;
 pub use replies::{PeerReply, Replies};
 pub use rte_mp_proto::memory::{ZoneName, ZoneNameError};

@@ -4,7 +4,8 @@
 //!
 //! - `sync COUNT`, `cold COUNT`: round trips, back to back or each after a rest;
 //! - `oneway COUNT`: messages, until the other side says that all have come;
-//! - `lookup COUNT`, `reserve COUNT`: memory zones, as `zones` says.
+//! - `lookup COUNT`, `reserve COUNT`: memory zones, as `zones` says;
+//! - `small COUNT`, `page COUNT`: blocks of the heap, as `heap` says.
 //!
 //! It answers `ns`, and the nanoseconds of each round trip, batch or zone, or of the whole. The C
 //! program `dpdk_bench` obeys the same lines.
@@ -15,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) mod bare;
+pub(crate) mod heap;
 pub(crate) mod native;
 pub(crate) mod zones;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rte_mp::{Group, LookupError, Message, Request};
 
-use super::{PARAM, Result, nanoseconds, obey, ready_until_the_end, time_round_trips, zones};
+use super::{PARAM, Result, heap, nanoseconds, obey, ready_until_the_end, time_round_trips, zones};
 
 /// Answers with the parameter that came.
 pub(crate) const ECHO: &str = "bench_echo";
@@ -62,13 +62,14 @@ pub(super) fn serve(prefix: &str) -> Result<()> {
     ready_until_the_end()
 }
 
-/// A secondary that asks the primary, of either kind, and uses its zones.
+/// A secondary that asks the primary, of either kind, and uses its memory.
 pub(super) fn ask(prefix: &str) -> Result<()> {
     let group = group(prefix, rte_mp::Role::Secondary)?;
     let echo = Message::new(ECHO)?.with_param(&PARAM)?;
     obey(|verb, count| match verb {
         "oneway" => Ok(vec![send_many(&group, count)?]),
         "lookup" | "open" | "reserve" | "touch" => zones::time(&group.memzones(), verb, count),
+        "small" | "page" => heap::time(&group.heap(), verb, count),
         _ => time_round_trips(verb, count, || {
             group.request(&echo, None)?.into_reply()?;
             Ok(())

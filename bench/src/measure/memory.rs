@@ -1,14 +1,15 @@
-//! Memory zones, as a secondary uses them, beside those of a DPDK secondary.
+//! Memory zones and the heap, as a secondary uses them, beside a DPDK secondary.
 
 use super::alternate;
 use super::requests::NO_DPDK;
+use crate::child::heap::SMALL_LEN;
 use crate::child::zones::{BATCH, PAGE_LEN, TOUCHED_LEN, ZONES};
 use crate::contender::{Contender, Result};
 use crate::cores::Placement;
 use crate::report::{Bound, Report, Series, Target, Unit};
 use crate::stage::Stage;
 
-/// Batches of lookups a round.
+/// Batches of lookups, or of blocks, a round.
 const BATCHES: usize = 20;
 /// Zones of a DPDK primary that are mapped a round.
 const OPENED: usize = 50;
@@ -33,6 +34,7 @@ pub(super) fn measure(stage: &mut Stage, report: &mut Report, rounds: usize) -> 
     look_up(&mut native, &mut dpdk, report, rounds)?;
     open(&mut native_to_dpdk, report, rounds)?;
     reserve(&mut native, &mut dpdk, report, rounds)?;
+    allocate(&mut native, &mut dpdk, report, rounds)?;
     touch(&mut native, report, rounds)
 }
 
@@ -81,6 +83,23 @@ fn reserve(
     let series = beside(native, dpdk, rounds, "reserve", RESERVED)?;
     report.show(bench, PLACEMENT.name(), &series, &[]);
     show_ratio(report, bench, dpdk_over_native(&series));
+    Ok(())
+}
+
+fn allocate(
+    native: &mut Contender,
+    dpdk: &mut Option<Contender>,
+    report: &mut Report,
+    rounds: usize,
+) -> Result<()> {
+    for (verb, len) in [("small", SMALL_LEN), ("page", PAGE_LEN)] {
+        let bench = format!("block of {len} bytes, allocated and freed, mean of {BATCH}");
+        let mut series = beside(native, dpdk, rounds, verb, BATCHES)?;
+        let ratio = dpdk_over_native(&series);
+        share_out(&mut series, BATCH);
+        report.show(&bench, PLACEMENT.name(), &series, &[]);
+        show_ratio(report, &bench, ratio);
+    }
     Ok(())
 }
 

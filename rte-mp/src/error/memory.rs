@@ -185,9 +185,9 @@ pub enum MemoryError {
         /// The prefix.
         prefix: String,
     },
-    /// Another process held the lock of the zones all the time (`ETIMEDOUT`): it is stopped, since
+    /// Another process held the lock of the memory all the time (`ETIMEDOUT`): it is stopped, since
     /// one that ends gives the lock up.
-    #[error("the memory zones were locked by another process for {waited:?}")]
+    #[error("the group's memory was locked by another process for {waited:?}")]
     Locked {
         /// How long it was tried.
         waited: Duration,

@@ -1,6 +1,7 @@
 //! Why an operation failed: one enum each, with what it is about, and the errno that C would see.
 
 mod group;
+mod heap;
 mod hugepages;
 mod join;
 mod memory;
@@ -14,6 +15,7 @@ use std::io;
 use rustix::io::Errno;
 
 pub use group::{DisableError, MembersError, RegisterError};
+pub use heap::HeapError;
 pub use hugepages::HugepagesError;
 pub use join::{JoinError, StartError};
 pub use memory::{ArenaError, MemoryError};

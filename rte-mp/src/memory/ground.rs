@@ -5,6 +5,7 @@
 //! this member's operations fail rather than work on memory that the others do not see. A DPDK
 //! primary's memory is found anew when another primary has taken over: nothing of ours is in it.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -143,6 +144,14 @@ impl Shared {
             attached.checked.store(now, Ordering::Relaxed);
         }
         is_current
+    }
+
+    /// Says why the lock of the memory was not had.
+    pub(super) fn lock_error(&self, source: io::Error) -> MemoryError {
+        match source.kind() {
+            io::ErrorKind::TimedOut => MemoryError::Locked { waited: self.runtime.lock_timeout },
+            _ => MemoryError::Io { action: "lock", source },
+        }
     }
 
     /// Tells whether no primary of another arena has taken over.

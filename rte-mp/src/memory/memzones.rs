@@ -209,14 +209,9 @@ impl Memzones {
         MemoryError::Dpdk { prefix: self.shared.prefix() }
     }
 
-    /// Says why the lock of the zones was not had.
+    /// Says why the lock of the memory was not had.
     pub(super) fn lock_error(&self, source: io::Error) -> MemoryError {
-        match source.kind() {
-            io::ErrorKind::TimedOut => {
-                MemoryError::Locked { waited: self.shared.runtime.lock_timeout }
-            }
-            _ => MemoryError::Io { action: "lock the zones of", source },
-        }
+        self.shared.lock_error(source)
     }
 
     fn zones(&self, arena: &Arena) -> Result<Vec<Zone>, MemoryError> {

@@ -121,9 +121,18 @@ impl Area {
     /// # Panics
     /// If there are fewer.
     pub(crate) fn words(&self, count: usize) -> &[AtomicU64] {
-        assert!(count <= self.len / size_of::<AtomicU64>(), "{count} words of {}", self.len);
-        let first = self.pointer(0).cast::<AtomicU64>();
-        assert!(first.is_aligned(), "it begins on a page");
+        self.words_at(0, count)
+    }
+
+    /// Borrows `count` words from `offset` on.
+    ///
+    /// # Panics
+    /// If they do not lie inside, or not on a multiple of 8 bytes.
+    pub(crate) fn words_at(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        let first = self.pointer(offset).cast::<AtomicU64>();
+        let room = (self.len - offset) / size_of::<AtomicU64>();
+        assert!(count <= room, "{count} words at {offset} of {}", self.len);
+        assert!(first.is_aligned(), "words at {offset}");
         // SAFETY: it is aligned and `count` words lie inside, as was just checked; they stay mapped
         // for as long as `self` is borrowed, and any bits are an `AtomicU64`.
         unsafe { slice::from_raw_parts(first, count) }
@@ -176,18 +185,32 @@ impl Area {
         }
     }
 
-    /// Writes zeros.
+    /// Writes zeros, whole words where that can be.
     ///
     /// # Panics
     /// If they do not lie inside.
     pub(crate) fn clear(&self, offset: usize, len: usize) {
-        const ZEROS: [u8; 4096] = [0; 4096];
-        let mut done = 0;
-        while done < len {
-            let zeros = &ZEROS[..ZEROS.len().min(len - done)];
-            self.write(offset + done, zeros);
-            done += zeros.len();
-        }
+        const ZEROS: [u8; size_of::<AtomicU64>()] = [0; size_of::<AtomicU64>()];
+        let start = self.checked(offset, len);
+        let before = self.pointer(start).addr().wrapping_neg() % ZEROS.len();
+        let before = before.min(len);
+        let words = (len - before) / ZEROS.len();
+        let behind = (len - before) % ZEROS.len();
+        self.write(start, &ZEROS[..before]);
+        // Relaxed: as for writing.
+        self.words_at(start + before, words).iter().for_each(|word| word.store(0, RELAXED));
+        self.write(start + len - behind, &ZEROS[..behind]);
+    }
+
+    /// Copies `len` bytes from one place to another, both on multiples of 8 bytes, by whole words.
+    ///
+    /// # Panics
+    /// If the words do not lie inside, or not on a multiple of 8 bytes.
+    pub(crate) fn copy(&self, from: usize, to: usize, len: usize) {
+        let count = len.div_ceil(size_of::<AtomicU64>());
+        let words = self.words_at(from, count).iter().zip(self.words_at(to, count));
+        // Relaxed: as for reading and writing.
+        words.for_each(|(from, to)| to.store(from.load(RELAXED), RELAXED));
     }
 
     /// # Panics

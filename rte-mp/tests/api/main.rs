@@ -13,6 +13,8 @@ mod deferred;
 mod descriptors;
 mod event_loop;
 mod handlers;
+mod heap;
+mod heap_kills;
 mod idle;
 mod joining;
 mod joining_files;

@@ -7,7 +7,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use rte_mp::{
-    Flavor, FreeError, Group, Kind, LookupError, MemoryError, RequestError, ReserveError, Role,
+    Flavor, FreeError, Group, HeapError, Kind, LookupError, MemoryError, RequestError,
+    ReserveError, Role,
 };
 use rte_mp_proto::config::NATIVE_ARENA_OFFSET;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -57,7 +58,7 @@ fn lookup_with(
 
 fn header(size: u64, base: u64, id: u64) -> Vec<u8> {
     let magic = u64::from_be_bytes(*b"rte-mp\0A");
-    [magic, 1, size, base, id].iter().flat_map(|word| word.to_ne_bytes()).collect()
+    [magic, 2, size, base, id].iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
 fn memfd(bytes: &[u8], len: u64, seals: SealFlags) -> File {
@@ -172,6 +173,9 @@ fn in_a_dpdk_primarys_memory_nothing_is_reserved() {
         matches!(error, ReserveError::Memory { source: MemoryError::Dpdk { .. }, .. }),
         "{error:?}"
     );
+    assert_eq!(error.errno(), Errno::NOTSUP.raw_os_error());
+    let error = secondary.heap().allocate(1, 0).unwrap_err();
+    assert!(matches!(error, HeapError::Dpdk { .. }), "{error:?}");
     assert_eq!(error.errno(), Errno::NOTSUP.raw_os_error());
     // This config file has a primary's version, and no tables.
     let errnos = [
@@ -310,7 +314,7 @@ fn a_member_that_is_stopped_with_the_lock_holds_up_changes_only_and_not_for_ever
 
     let error = zones.reserve("new", 8).commit().unwrap_err();
     assert_eq!(error.errno(), Errno::TIMEDOUT.raw_os_error());
-    let text = "the memory zones were locked by another process for 200ms";
+    let text = "the group's memory was locked by another process for 200ms";
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), text);
     let error = zones.free(zone).unwrap_err();
     assert_eq!(error.errno(), Errno::TIMEDOUT.raw_os_error());

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! 0        header, written once before anybody else sees the file
+//! 64       where the heap's directory begins, 0 if there is none
 //! 4096     a state word for each slot of the table
 //! 36864    an entry for each slot: name, offset, length
 //! 299008   the zones
 //! ```
 //!
-//! Nothing of the layout is ever read from memory that others can change: the header is copied and
-//! checked once, everything else is a constant.
+//! Nothing else of the layout is ever read from memory that others can change: the header is copied
+//! and checked once, everything else is a constant.
 
 use std::ops::Range;
 
@@ -22,6 +23,9 @@ pub(super) const SLOTS: usize = 4096;
 
 /// The words of an entry: what is known of a zone, on one cache line.
 const ENTRY_WORDS: usize = 8;
+
+/// The word that says where the heap's directory begins, in bytes.
+pub(super) const HEAP: usize = 8;
 
 /// Where the table begins, in words.
 const STATES: usize = HEADER_SIZE / 8;
@@ -78,7 +82,7 @@ impl Header {
     pub(super) const LEN: usize = 40;
 
     const MAGIC: u64 = u64::from_be_bytes(*b"rte-mp\0A");
-    const VERSION: u64 = 1;
+    const VERSION: u64 = 2;
 
     pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
         let words = [Self::MAGIC, Self::VERSION, self.size, self.base, self.id];

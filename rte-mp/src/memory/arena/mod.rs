@@ -2,9 +2,11 @@
 //!
 //! The primary makes it and hands it out; who has it may change its zones. `layout` says what
 //! stands where, `table` which zones there are, `space` where the next one goes, `lock` who may
-//! change the table, `file` what the arena is made of, `place` where it lies.
+//! change the table, `file` what the arena is made of, `place` where it lies, and `heap` what the heap
+//! has of it.
 
 mod file;
+mod heap;
 mod layout;
 mod lock;
 mod place;
@@ -28,6 +30,7 @@ use crate::error::{ArenaError, MemoryError};
 use crate::sys::area::Area;
 use rte_mp_proto::memory::ZoneName;
 
+pub(crate) use self::heap::Lack;
 pub(crate) use self::layout::{CACHE_LINE, MAX_ZONES};
 pub(crate) use self::space::Amount;
 pub(crate) use self::table::{Refusal, Zone};
@@ -54,6 +57,7 @@ pub(crate) struct Arena {
     area: Arc<Area>,
     backing: Backing,
     header: Header,
+    heap: heap::Known,
 }
 
 /// What a zone is to be, checked.
@@ -111,7 +115,7 @@ impl Arena {
         let header = Header { size, base, id };
         // Through the mapping: a hugetlbfs takes no writes.
         area.write(0, &header.to_bytes());
-        Ok(Self { area, backing, header })
+        Ok(Self { area, backing, header, heap: heap::Known::new(&header) })
     }
 
     /// Maps the one that a primary handed out as the arena `id`.
@@ -134,7 +138,7 @@ impl Arena {
             }
             _ => MemoryError::Io { action: "map", source },
         })?;
-        Ok(Self { area, backing, header })
+        Ok(Self { area, backing, header, heap: heap::Known::new(&header) })
     }
 
     /// Gives the number that tells it from all others.
@@ -176,10 +180,11 @@ impl Arena {
         Ok(self.table(|table| table.zones()))
     }
 
-    /// Says how much of it `zones` leave over.
+    /// Says how much of it `zones` and the heap leave over.
     pub(crate) fn usage(&self, zones: &[Zone]) -> Usage {
         let Header { size, base, .. } = self.header;
         let mut used: Vec<_> = zones.iter().map(Zone::extent).collect();
+        used.extend(self.extents_of_heap());
         let largest = Want { amount: Amount::Largest, align: CACHE_LINE, bound: None };
         let found = space::find(&mut used, &self.header.data(), base, largest);
         let largest_free = found.map_or(0, |extent| extent.end - extent.start);
@@ -193,10 +198,16 @@ impl Arena {
 
     /// Reserves a zone. Blocks for at most `timeout`, while others change the table.
     pub(crate) fn reserve(&self, order: &Order, timeout: Duration) -> Result<Zone, Failure> {
-        let _held = lock::take(&self.backing.file, timeout).map_err(Failure::Lock)?;
+        let _held = self.hold(timeout).map_err(Failure::Lock)?;
         let Order { amount, align, bound, .. } = *order;
         let want = Want { amount, align, bound };
-        let plan = self.table(|table| table.plan(order.name, want)).map_err(Failure::Refused)?;
+        let plan =
+            || self.table(|table| table.beside(self.extents_of_heap()).plan(order.name, want));
+        let plan = match plan() {
+            Err(Refusal::NoRoom { .. }) if self.shrink_heap() => plan(),
+            planned => planned,
+        }
+        .map_err(Failure::Refused)?;
         if order.zeroed {
             self.zero(&plan.extent).map_err(Failure::Zero)?;
         }

@@ -144,11 +144,18 @@ pub(super) struct Table<'a, W: ?Sized> {
     data: Extent,
     /// The address of the arena's first byte.
     base: u64,
+    /// What of the data is used by others than zones.
+    others: Vec<Extent>,
 }
 
 impl<'a, W: Words + ?Sized> Table<'a, W> {
     pub(super) fn new(words: &'a W, data: Extent, base: u64) -> Self {
-        Self { words, data, base }
+        Self { words, data, base, others: Vec::new() }
+    }
+
+    /// Has zones planned beside `others`.
+    pub(super) fn beside(self, others: Vec<Extent>) -> Self {
+        Self { others, ..self }
     }
 
     /// Finds the zone of this name. Takes no lock.
@@ -202,6 +209,7 @@ impl<'a, W: Words + ?Sized> Table<'a, W> {
     pub(super) fn plan(&self, name: ZoneName, want: Want) -> Result<Plan, Refusal> {
         let mut used = self.extents();
         let slot = self.free_slot(&name, &used)?;
+        used.extend_from_slice(&self.others);
         let amount = match want.amount {
             Amount::Exactly(len) => Amount::Exactly(whole_lines(len)),
             Amount::Largest => Amount::Largest,
@@ -272,8 +280,8 @@ impl<'a, W: Words + ?Sized> Table<'a, W> {
             .ok_or(Refusal::TooMany)
     }
 
-    /// Lists what is used. Under the lock.
-    fn extents(&self) -> Vec<Extent> {
+    /// Lists what zones use. Under the lock.
+    pub(super) fn extents(&self) -> Vec<Extent> {
         let mut extents = Vec::with_capacity(MAX_ZONES);
         for slot in 0..SLOTS {
             if self.state(slot).kind() == Kind::Used {

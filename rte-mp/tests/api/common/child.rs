@@ -17,6 +17,7 @@ use rte_mp::{Group, GroupBuilder, Memzone, Message, PeerName, Request, Role};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
 use super::hammer::Hammer;
+use super::heap_hammer::{Bytes, HeapHammer};
 use super::{PREFIX, Scene, arena_of, at_once, echo, message_with, word};
 
 const BASE: &str = "RTE_MP_TEST_BASE";
@@ -252,6 +253,28 @@ impl State {
                 let error = Hammer::new(self.group(), seed.parse().unwrap()).strike_forever();
                 report(&format!("failed {error}"));
             }
+            ("hammer-heap", [row, seed]) => {
+                let (row, seed) = (row.parse().unwrap(), seed.parse().unwrap());
+                let hammer = HeapHammer::new(self.group(), row, seed);
+                report("hammering");
+                report(&format!("failed {}", hammer.strike_forever()));
+            }
+            ("allocate", [len, align]) => {
+                let heap = self.group().heap();
+                let block = heap.allocate(len.parse().unwrap(), align.parse().unwrap()).unwrap();
+                report(&format!("block {:#x}", block.as_ptr().addr()));
+            }
+            ("write-block", [address, text]) => {
+                let block = self.group().heap().find(hexadecimal(address)).unwrap();
+                let address = block.as_ptr().addr() as u64;
+                Bytes::of(self.group()).write(address, text.as_bytes());
+                report("written");
+            }
+            ("free-block", [address]) => {
+                let heap = self.group().heap();
+                heap.free(heap.find(hexadecimal(address)).unwrap()).unwrap();
+                report("freed");
+            }
             ("unlock", []) => {
                 self.locked = None;
                 report("unlocked");
@@ -341,6 +364,10 @@ impl State {
             })
             .unwrap();
     }
+}
+
+fn hexadecimal(word: &str) -> usize {
+    usize::from_str_radix(word.strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
 fn zone_or_error<E: std::fmt::Display>(zone: Result<Memzone, E>) -> String {

@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod hammer;
+pub(crate) mod heap_hammer;
 pub(crate) mod raw;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //!
 //! DPDK 22.11 and 25.11: `rte_eal.h`, `struct rte_mp_msg`, `struct rte_mp_reply`.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_uint};
 use std::mem::offset_of;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::slice;
@@ -230,3 +230,15 @@ pub(crate) struct Memzone {
 }
 
 const _: () = assert!(size_of::<Memzone>() == 72);
+
+/// `struct rte_malloc_socket_stats`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct MallocSocketStats {
+    pub(crate) heap_totalsz_bytes: usize,
+    pub(crate) heap_freesz_bytes: usize,
+    pub(crate) greatest_free_size: usize,
+    pub(crate) free_count: c_uint,
+    pub(crate) alloc_count: c_uint,
+    pub(crate) heap_allocsz_bytes: usize,
+}

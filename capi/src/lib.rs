@@ -14,6 +14,7 @@ mod border;
 mod eal;
 mod lcore;
 mod log;
+mod malloc;
 mod memzone;
 mod mp;
 mod strings;

@@ -25,6 +25,12 @@ pub(crate) enum Engine {
     Tokio,
 }
 
+/// Begins to describe a thread that runs handlers. They have as much room as on one that C starts,
+/// by default; only what is touched takes memory.
+pub(crate) fn thread_for_handlers(name: String) -> thread::Builder {
+    thread::Builder::new().name(name).stack_size(8 << 20)
+}
+
 impl Engine {
     /// Starts the driver, and `workers` threads beside it.
     pub(crate) fn start(shared: &Arc<Shared>, drive: Drive, workers: usize) -> io::Result<Self> {
@@ -36,8 +42,8 @@ impl Engine {
         let driver = Driver::new(Arc::clone(shared), pool)?;
         match drive {
             Drive::Thread => {
-                let thread =
-                    thread::Builder::new().name("mp-msg".to_owned()).spawn(move || driver.run())?;
+                let thread = thread_for_handlers("mp-msg".to_owned());
+                let thread = thread.spawn(move || driver.run())?;
                 own.push(thread.thread().id());
                 Ok(Self::Thread { driver: Mutex::new(Some(thread)), own })
             }

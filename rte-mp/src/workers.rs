@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle, ThreadId};
 
 use crate::action::{Call, survives};
 use crate::driver::Done;
+use crate::engine::thread_for_handlers;
 use crate::replies::Replies;
 use crate::shared::Shared;
 use crate::stats::Counters;
@@ -66,7 +67,7 @@ impl Workers {
         let mut workers = Self { queue, threads: Vec::with_capacity(count) };
         for number in 0..count {
             let queue = Arc::clone(&workers.queue);
-            let builder = thread::Builder::new().name(format!("mp-worker-{number}"));
+            let builder = thread_for_handlers(format!("mp-worker-{number}"));
             workers.threads.push(builder.spawn(move || queue.work())?);
         }
         Ok(workers)

@@ -147,7 +147,8 @@ fn join(scratch: &Scratch, archive: &Path, debug: bool) -> Result<PathBuf, Strin
     let defined = symbols::defined(&joined)?;
     let missing: Vec<&str> = listed.difference(&defined).map(String::as_str).collect();
     if !missing.is_empty() {
-        println!("{} lists what is not there: {}", symbols::MAP, missing.join(", "));
+        let missing = missing.join(", ");
+        return Err(format!("{} lists what the library has not: {missing}", symbols::MAP));
     }
 
     let names = scratch.file("visible");

@@ -56,6 +56,41 @@ mod sealed {
 
 type Handler = dyn Fn(Request) + Send + Sync;
 
+/// Makes a handler whose failure is noted.
+fn noting<F, R>(handler: F) -> Arc<Handler>
+where
+    F: Fn(Request) -> R + Send + Sync + 'static,
+    R: HandlerResult,
+{
+    Arc::new(move |request| {
+        let action = *request.name();
+        sealed::HandlerResult::note(handler(request), &action);
+    })
+}
+
+/// An action that is to be there from the beginning, with a name that may not be one.
+#[derive(Clone)]
+pub(crate) struct EarlyAction {
+    name: Vec<u8>,
+    handler: Arc<Handler>,
+}
+
+impl EarlyAction {
+    pub(crate) fn new<F, R>(name: &[u8], handler: F) -> Self
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        Self { name: name.to_vec(), handler: noting(handler) }
+    }
+}
+
+impl fmt::Debug for EarlyAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EarlyAction").field(&self.name.escape_ascii().to_string()).finish()
+    }
+}
+
 /// The actions of one member.
 #[derive(Default)]
 pub(crate) struct Actions {
@@ -63,6 +98,15 @@ pub(crate) struct Actions {
 }
 
 impl Actions {
+    /// Begins with some actions.
+    pub(crate) fn with(early: Vec<EarlyAction>) -> Result<Self, RegisterError> {
+        let actions = Self::default();
+        for EarlyAction { name, handler } in early {
+            actions.register(&name, move |request| handler(request))?;
+        }
+        Ok(actions)
+    }
+
     pub(crate) fn register<F, R>(&self, name: &[u8], handler: F) -> Result<(), RegisterError>
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
@@ -94,10 +138,7 @@ impl Actions {
         if handlers.len() >= MAX_ACTIONS && counted() >= MAX_ACTIONS {
             return Err(RegisterError::TooMany { name: action.to_string(), max: MAX_ACTIONS });
         }
-        handlers.insert(
-            action,
-            Arc::new(move |request| sealed::HandlerResult::note(handler(request), &action)),
-        );
+        handlers.insert(action, noting(handler));
         Ok(())
     }
 
@@ -349,7 +390,8 @@ impl fmt::Debug for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if self.kind != Kind::Request || self.answered {
+        // A process that was forked off has the requests of its parent, who will answer them.
+        if self.kind != Kind::Request || self.answered || !self.shared.runtime.is_ours() {
             return;
         }
         let name = *self.name();

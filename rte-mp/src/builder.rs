@@ -8,6 +8,7 @@ use std::time::Duration;
 use rte_mp_proto::{Layout, Role};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
+use crate::action::{Actions, EarlyAction, HandlerResult, Request};
 use crate::args::{EalArgs, Information, Pages, SharedConfig};
 use crate::error::{JoinError, StartError};
 use crate::group::Group;
@@ -55,6 +56,7 @@ pub struct GroupBuilder {
     trusted: Vec<u32>,
     assumed_layout: Option<Layout>,
     memory: ArenaWish,
+    actions: Vec<EarlyAction>,
     ignored_flags: Vec<String>,
 }
 
@@ -73,6 +75,7 @@ impl Default for GroupBuilder {
             trusted: Vec::new(),
             assumed_layout: None,
             memory: ArenaWish::default(),
+            actions: Vec::new(),
             ignored_flags: Vec::new(),
         }
     }
@@ -153,6 +156,18 @@ impl GroupBuilder {
         self
     }
 
+    /// Has `handler` called for what is named `name` from the first moment on, so that nobody who asks as
+    /// soon as we can be found is ignored; else as [`Group::register`]. It may be called before
+    /// [`GroupBuilder::join`] has returned.
+    pub fn action<F, R>(mut self, name: impl AsRef<[u8]>, handler: F) -> Self
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.actions.push(EarlyAction::new(name.as_ref(), handler));
+        self
+    }
+
     /// Gives the memory of a group that we lead this size in bytes (`-m`, there in MB), the table of
     /// zones included (300 kB). Default: 1 GiB. Ordinary memory is taken only as it is touched.
     pub fn memory_size(mut self, bytes: u64) -> Self {
@@ -198,6 +213,7 @@ impl GroupBuilder {
         if self.drive == Drive::Tokio && tokio::runtime::Handle::try_current().is_err() {
             return Err(JoinError::NoTokioRuntime);
         }
+        let actions = Actions::with(self.actions).map_err(|source| JoinError::Action { source })?;
         let mut memory = Memory::default();
         let mut make_memory = |id| {
             memory = Memory::of_primary(&self.memory, id)
@@ -215,7 +231,8 @@ impl GroupBuilder {
         let runtime = Runtime::join(&wish, &mut make_memory)?;
         let settings =
             Settings { busy_poll, send_timeout: self.send_timeout, trusted: self.trusted };
-        Group::start(runtime, settings, memory, self.drive, self.workers, self.ignored_flags)
+        let (drive, workers) = (self.drive, self.workers);
+        Group::start(runtime, settings, actions, memory, drive, workers, self.ignored_flags)
     }
 
     /// Takes over what an EAL command line says, pins the calling thread to the main lcore, and

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role};
 use rustix::io::Errno;
 
-use crate::action::{HandlerResult, Request};
+use crate::action::{Actions, HandlerResult, Request};
 use crate::answers;
 use crate::args::EalArgs;
 use crate::builder::{Drive, GroupBuilder};
@@ -123,6 +123,7 @@ impl Group {
     pub(crate) fn start(
         runtime: Runtime,
         settings: Settings,
+        actions: Actions,
         memory: Memory,
         drive: Drive,
         workers: usize,
@@ -130,7 +131,7 @@ impl Group {
     ) -> Result<Self, JoinError> {
         let directory = runtime.directory.path.clone();
         let start = || {
-            let shared = Arc::new(Shared::new(runtime, settings, memory)?);
+            let shared = Arc::new(Shared::new(runtime, settings, actions, memory)?);
             shared.memory.serve(&shared.actions);
             let membership =
                 |engine| Membership { shared: Arc::clone(&shared), ignored_flags, engine };

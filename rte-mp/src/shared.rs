@@ -63,14 +63,19 @@ enum Mailbox {
 }
 
 impl Shared {
-    pub(crate) fn new(runtime: Runtime, settings: Settings, memory: Memory) -> io::Result<Self> {
+    pub(crate) fn new(
+        runtime: Runtime,
+        settings: Settings,
+        actions: Actions,
+        memory: Memory,
+    ) -> io::Result<Self> {
         Ok(Self {
             pool: Pool::new(runtime.directory.path.clone()),
             outlets: Outlets::new(runtime.flavor == Flavor::Native),
             runtime,
             settings,
             memory,
-            actions: Actions::default(),
+            actions,
             answers: Answers::default(),
             counters: Counters::default(),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,

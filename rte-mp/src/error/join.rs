@@ -7,7 +7,7 @@ use std::time::Duration;
 use rte_mp_proto::{PeerNameError, VersionError, path};
 use rustix::io::Errno;
 
-use super::{ArenaError, raw};
+use super::{ArenaError, RegisterError, raw};
 use crate::args::ArgsError;
 use crate::runtime::Directory;
 
@@ -132,6 +132,13 @@ pub enum JoinError {
         /// What would be right.
         wanted: &'static str,
     },
+    /// An action of [`GroupBuilder::action`](crate::GroupBuilder::action) cannot be registered (as
+    /// [`RegisterError::errno`] says).
+    #[error("an action cannot be there from the beginning")]
+    Action {
+        /// Which, and why.
+        source: RegisterError,
+    },
     /// The primary's memory could not be made (as [`ArenaError::errno`] says).
     #[error("the memory of file prefix {prefix:?} cannot be made")]
     Memory {
@@ -182,6 +189,7 @@ impl JoinError {
             Self::NotAConfig { .. } => Errno::PROTO,
             Self::Disabled { .. } => Errno::ACCESS,
             Self::NothingShared { .. } => Errno::NOTSUP,
+            Self::Action { source } => return source.errno(),
             Self::Memory { source, .. } => return source.errno(),
             Self::Io { source, .. } => return raw(source),
         };

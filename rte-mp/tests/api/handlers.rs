@@ -14,6 +14,34 @@ use crate::common::{
 };
 
 #[test]
+fn actions_that_are_there_from_the_beginning_answer_the_first_request() {
+    let scene = Scene::new();
+    let primary = scene
+        .builder(Role::Primary)
+        .action("first", |request| request.reply(b"there"))
+        .action("fails", |_| Err::<(), _>("noted"))
+        .join()
+        .unwrap();
+    let secondary = scene.secondary();
+    assert_eq!(ask(&secondary, "first", b""), b"there");
+    assert_eq!(only(&secondary.request(&message("fails"), Some(LONG)).unwrap()), "ignored");
+    assert!(primary.unregister("first"));
+    assert!(!primary.unregister("other"));
+}
+
+#[test]
+fn an_action_that_cannot_be_registered_lets_nobody_join() {
+    let scene = Scene::new();
+    let cases = [("", Errno::INVAL), ("rte-mp/x", Errno::INVAL), ("twice", Errno::EXIST)];
+    for (name, errno) in cases {
+        let builder = scene.builder(Role::Primary).action("twice", drop);
+        let error = builder.action(name, drop).join().unwrap_err();
+        assert_eq!(error.errno(), errno.raw_os_error(), "{name}: {error}");
+    }
+    assert_eq!(scene.files(), [""; 0]);
+}
+
+#[test]
 fn a_name_is_registered_once() {
     let scene = Scene::new();
     let primary = scene.primary();

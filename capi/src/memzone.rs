@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rte_mp::{Group, ReserveError};
@@ -113,7 +114,7 @@ fn reserve(
     align: usize,
     bound: usize,
 ) -> *const abi::Memzone {
-    enter(std::ptr::null(), || {
+    enter(ptr::null(), || {
         let name = name.ok_or(Errno::INVALID)?;
         let group = member()?;
         let zones = group.memzones();
@@ -141,7 +142,7 @@ fn reserve(
 /// `name` is null or a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rte_memzone_lookup(name: *const c_char) -> *const abi::Memzone {
-    enter(std::ptr::null(), || {
+    enter(ptr::null(), || {
         // SAFETY: the caller says that it is a C string.
         let name = unsafe { bytes(name) }.ok_or(Errno::INVALID)?;
         let group = member()?;
@@ -222,14 +223,21 @@ pub(crate) unsafe extern "C" fn rte_memzone_free(zone: *const abi::Memzone) -> c
     }
 }
 
-fn free(zone: *const abi::Memzone) -> Result<(), Errno> {
+fn free(description: *const abi::Memzone) -> Result<(), Errno> {
+    if description.is_null() {
+        return Err(Errno::INVALID);
+    }
     let group = member()?;
-    let mut known = known();
-    let found = known.here.values().find(|known| std::ptr::eq(&raw const *known.description, zone));
-    let zone = found.map(|known| known.zone.clone()).ok_or(Errno::INVALID)?;
+    let is_meant = |known: &&Known| ptr::eq(&raw const *known.description, description);
+    let zone = known().here.values().find(is_meant).map(|known| known.zone.clone());
+    let zone = zone.ok_or(Errno::INVALID)?;
     let address = zone.address();
+    // Not under the lock: other members may be in the way for a while.
     group.memzones().free(zone).map_err(|error| Errno(error.errno()))?;
-    known.here.remove(&address);
+    let mut known = known();
+    if known.here.get(&address).is_some_and(|known| is_meant(&known)) {
+        known.here.remove(&address);
+    }
     Ok(())
 }
 

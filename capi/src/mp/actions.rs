@@ -10,7 +10,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rte_mp::{ActionName, Group, Kind, PeerName, Request};
+use rte_mp::{ActionName, GroupBuilder, Kind, PeerName, Request};
 
 use super::Action;
 use crate::abi::Layout;
@@ -20,14 +20,30 @@ use crate::eal;
 /// How many requests may wait for their answer. The oldest is answered by an ignore to make room.
 const MAX_WAITING: usize = 1024;
 
-/// Registers in a group what was registered before there was one.
-type Announce = Box<dyn Fn(&Group) -> Result<(), Errno> + Send>;
+/// What waits for `rte_eal_init`. Locked also while that runs, so that what is registered meanwhile is
+/// registered in the group.
+static EARLY: Mutex<EarlyActions> = Mutex::new(EarlyActions(BTreeMap::new()));
 
-/// What waits for `rte_eal_init`.
-static EARLY: Mutex<BTreeMap<Vec<u8>, Announce>> = Mutex::new(BTreeMap::new());
-
-fn early() -> MutexGuard<'static, BTreeMap<Vec<u8>, Announce>> {
+pub(crate) fn early() -> MutexGuard<'static, EarlyActions> {
     EARLY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has an action there from the first moment of the group that a builder joins.
+type Announce = Box<dyn Fn(GroupBuilder) -> GroupBuilder + Send>;
+
+/// Actions that were registered before `rte_eal_init`.
+pub(crate) struct EarlyActions(BTreeMap<ActionName, Announce>);
+
+impl EarlyActions {
+    /// Has all of them there from the first moment of the group.
+    pub(crate) fn announce(&self, builder: GroupBuilder) -> GroupBuilder {
+        self.0.values().fold(builder, |builder, announce| announce(builder))
+    }
+
+    /// Forgets them: there is the group.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// Registers an action, now or as soon as there is a group.
@@ -37,49 +53,39 @@ pub(super) fn register<M: Layout>(
 ) -> Result<(), Errno> {
     let name = ActionName::new(name.ok_or(Errno::INVALID)?)
         .map_err(|error| Errno(rte_mp::MessageError::Name(error).errno()))?;
-    if eal::is_alone() {
-        return Err(Errno::UNSUPPORTED);
-    }
-    if let Some(group) = eal::group() {
-        return announce_one(&group, &name, action);
-    }
-    match early().entry(name.as_bytes().to_vec()) {
-        Entry::Occupied(_) => Err(Errno(libc::EEXIST)),
-        Entry::Vacant(slot) => {
-            slot.insert(Box::new(move |group| announce_one(group, &name, action)));
-            Ok(())
+    let mut early = early();
+    if eal::is_outside() {
+        if name.is_reserved() {
+            return Err(Errno::INVALID);
         }
+        let Entry::Vacant(slot) = early.0.entry(name) else { return Err(Errno(libc::EEXIST)) };
+        slot.insert(Box::new(move |builder| builder.action(name.as_bytes(), handler(action))));
+        return Ok(());
     }
-}
-
-/// Registers in `group` what was registered before.
-pub(crate) fn announce(group: &Group) {
-    for announce in std::mem::take(&mut *early()).into_values() {
-        // The names were checked, and nobody else has registered any.
-        let _ = announce(group);
-    }
+    let group = eal::shared_group()?;
+    group.register(name.as_bytes(), handler(action)).map_err(|error| Errno(error.errno()))
 }
 
 pub(super) fn unregister(name: &[u8]) {
-    early().remove(name);
+    let mut early = early();
+    if let Ok(name) = ActionName::new(name) {
+        early.0.remove(&name);
+    }
     if let Some(group) = eal::group() {
         group.unregister(name);
     }
 }
 
-fn announce_one<M: Layout>(
-    group: &Group,
-    name: &ActionName,
-    action: Option<Action<M>>,
-) -> Result<(), Errno> {
-    // Without a function it is as if it were not registered, but that the name is taken.
-    group
-        .register(name.as_bytes(), move |request| {
-            if let Some(action) = action {
-                call(action, request);
-            }
-        })
-        .map_err(|error| Errno(error.errno()))
+/// Makes a handler of a C function. Without one it is as if there were no such action, but that the
+/// name is taken.
+fn handler<M: Layout>(action: Option<Action<M>>) -> impl Fn(Request) + Send + Sync + 'static {
+    move |request| {
+        if let Some(action) = action
+            && eal::wait_until_joined()
+        {
+            call(action, request);
+        }
+    }
 }
 
 /// Calls a C function for what came.
@@ -89,7 +95,11 @@ fn call<M: Layout>(action: Action<M>, mut request: Request) {
     let fds = request.take_fds();
     // With more descriptors than C has room for, it is as if there were no such action.
     let Some(message) = M::received(request.message(), fds) else { return };
-    let number = (request.kind() == Kind::Request).then(|| waiting().keep(request));
+    if eal::is_exiting() {
+        message.close();
+        return;
+    }
+    let number = (request.kind() == Kind::Request).then(|| keep(request));
     // SAFETY: whoever registered it says that it may be called so; both live until it returns.
     let result = unsafe { action(&raw const message, path.as_ptr().cast()) };
     if let Some(number) = number
@@ -106,9 +116,16 @@ pub(super) fn take_waiting(peer: PeerName, name: ActionName) -> Option<Request> 
     waiting().take((peer, name))
 }
 
-/// Forgets all requests that wait, and all actions that never had a group.
+/// Keeps a request until it is answered, and gives its number.
+fn keep(request: Request) -> u64 {
+    let (number, oldest) = waiting().keep(request);
+    // Where it made room it is answered by an ignore, not under the lock.
+    drop(oldest);
+    number
+}
+
+/// Forgets all requests that wait.
 pub(crate) fn forget() {
-    early().clear();
     let forgotten = std::mem::replace(&mut *waiting(), Waiting::with_room(MAX_WAITING));
     // Each is answered by an ignore, not under the lock.
     drop(forgotten);
@@ -139,23 +156,25 @@ impl Waiting {
         Self { requests: BTreeMap::new(), numbers: BTreeMap::new(), next: 0, room }
     }
 
-    /// Keeps a request, and gives its number. One from the same address under the same name was given
-    /// up by its sender: an answer to it would be taken for the answer to this one.
-    fn keep(&mut self, request: Request) -> u64 {
+    /// Keeps a request, and gives its number, and the oldest one if that had to make room. One from the
+    /// same address under the same name was given up by its sender: an answer to it would be taken for
+    /// the answer to this one.
+    fn keep(&mut self, request: Request) -> (u64, Option<Request>) {
         let key = key_of(&request);
         if let Some(older) = self.take(key) {
             older.stay_silent();
         }
-        if self.requests.len() >= self.room
-            && let Some((_, oldest)) = self.requests.pop_first()
-        {
-            self.numbers.remove(&key_of(&oldest));
+        let is_full = self.requests.len() >= self.room;
+        let oldest = if is_full { self.requests.pop_first() } else { None };
+        let oldest = oldest.map(|(_, request)| request);
+        if let Some(oldest) = &oldest {
+            self.numbers.remove(&key_of(oldest));
         }
         let number = self.next;
         self.next += 1;
         self.numbers.insert(key, number);
         self.requests.insert(number, request);
-        number
+        (number, oldest)
     }
 
     fn take(&mut self, key: Key) -> Option<Request> {
@@ -177,7 +196,7 @@ fn key_of(request: &Request) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rte_mp::{Message, Outcome, ReplyFuture, Role};
+    use rte_mp::{Group, Message, Outcome, ReplyFuture, Role};
     use std::future::Future;
     use std::pin::pin;
     use std::sync::mpsc::{Receiver, channel};
@@ -259,7 +278,7 @@ mod tests {
         let pair = Pair::new();
         let mut waiting = Waiting::with_room(4);
         let (future, request) = pair.ask();
-        let number = waiting.keep(request);
+        let (number, _) = waiting.keep(request);
         drop(waiting.take_number(number).expect("it waits"));
         assert_eq!(outcome(future), "Ignored");
         assert!(waiting.take_number(number).is_none());

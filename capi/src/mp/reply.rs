@@ -24,6 +24,10 @@ pub(super) fn reply<M: Layout>(message: &M, peer: Option<&[u8]>) -> Result<(), E
     })?;
     let name = message.name()?;
     let message = message.to_message()?;
+    if message.fds().len() > group.layout().fd_max() {
+        // The request still waits: a right answer to it may follow.
+        return Err(Errno(libc::E2BIG));
+    }
     let result = match actions::take_waiting(peer, name) {
         Some(request) => request.reply_with(message),
         None => group.reply_to(&peer, message),

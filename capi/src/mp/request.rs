@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rte_mp::{Outcome, Replies};
+use rte_mp::{Outcome, PeerReply, Replies};
 
 use super::AsyncReply;
 use super::replies::{self, Slot};
@@ -35,22 +35,26 @@ pub(super) fn ask<M: Layout>(
     let group = eal::shared_group()?;
     let replies =
         group.request(&request.to_message()?, timeout).map_err(|error| Errno(error.errno()))?;
-    answer.set_sent(replies.sent());
-    if let Some(errno) = failure(&replies) {
-        return Err(errno);
+    let failure = failure(&replies);
+    answer.set_sent(asked(&replies));
+    match (replies::received(replies), failure) {
+        (messages, Some(errno)) if messages.is_empty() => Err(errno),
+        (messages, _) => answer.set_messages(messages),
     }
-    answer.set_messages(replies::received(replies))
 }
 
-/// Says why nobody answered, if somebody should have.
+/// Counts those who should have answered: also those who could not be asked.
+fn asked(replies: &Replies) -> usize {
+    let unsendable = |asked: &&PeerReply| matches!(asked.outcome, Outcome::Unsendable { .. });
+    replies.sent() + replies.iter().filter(unsendable).count()
+}
+
+/// Says why somebody did not answer, if anybody should have.
 fn failure(replies: &Replies) -> Option<Errno> {
-    if replies.received() > 0 {
-        return None;
-    }
     let each = replies.iter().filter_map(|asked| match asked.outcome {
-        Outcome::Replied(_) | Outcome::Ignored => None,
+        Outcome::Ignored => None,
         Outcome::Unsendable { errno } => Some(Errno(errno)),
-        // DPDK does not see that a peer dies, and waits.
+        // DPDK does not see that a peer dies, and waits. A reply that C has no room for is as none.
         _ => Some(Errno(libc::ETIMEDOUT)),
     });
     // A peer that kept silent counts more than one that could not be asked.
@@ -67,13 +71,17 @@ pub(super) fn ask_async<M: Layout>(
     let group = eal::shared_group()?;
     let message = request.to_message()?;
     let finish = move |replies: Replies| {
-        let sent = replies.sent();
+        let sent = asked(&replies);
         let mut messages = replies::received(replies);
         let reply = Reply {
             nb_sent: replies::count(sent),
             nb_received: replies::count(messages.len()),
             msgs: if messages.is_empty() { std::ptr::null_mut() } else { messages.as_mut_ptr() },
         };
+        if eal::is_exiting() {
+            messages.into_iter().for_each(Layout::close);
+            return;
+        }
         // SAFETY: whoever asked says that it may be called so; all three live until it returns.
         unsafe { done(&raw const request, &raw const reply) };
     };

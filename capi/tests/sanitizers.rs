@@ -4,7 +4,7 @@
 //! AddressSanitizer, LeakSanitizer and UBSan see the C code and every call of malloc; valgrind sees
 //! all instructions, the library's too. Each makes a program's exit status tell what it found.
 
-use rte_mp_interop::{Against, CBuild, CPair, Transcript, with_c_library};
+use rte_mp_interop::{Against, CBuild, CPair, Conformance, Transcript, with_c_library};
 
 /// Ends a program with this status when something was found, or lost for good.
 const VALGRIND: [&str; 8] = [
@@ -75,6 +75,22 @@ fn a_leak_and_a_read_beyond_the_end_are_found() {
                 let status = room.start(command).finish(rte_mp_interop::PATIENCE);
                 assert_ne!(status.code(), Some(0), "{name} under {under:?}");
             }
+        }
+    });
+}
+
+/// All that C programs may do, the mistakes among it, and a process that is left by each of its ends.
+#[test]
+fn sanitizers_find_nothing_in_the_conformance_program() {
+    with_c_library(|room| {
+        let build = CBuild::new(Against::RTE_MP);
+        let plain = Conformance::start(room, &build, "plain");
+        let watched = Conformance::start(room, &build.sanitized(), "watched");
+        let ((plain, _), (watched, errors)) = (plain.finish(), watched.finish());
+        // A section in which something is found ends with an error, which is a row.
+        assert_eq!(watched, plain, "{errors}");
+        for found in ["AddressSanitizer", "LeakSanitizer", "runtime error"] {
+            assert!(!errors.contains(found), "{errors}");
         }
     });
 }

@@ -8,6 +8,7 @@
 
 mod c_pair;
 mod c_program;
+mod conformance;
 mod line;
 mod member;
 mod peer;
@@ -20,6 +21,7 @@ mod zone_server;
 
 pub use c_pair::{CLIENT_LINES, CPair, GREETED, SERVER_LINES, Transcript};
 pub use c_program::{Against, CBuild, CProgram, c_example, c_prefix, c_sources};
+pub use conformance::{Conformance, Row};
 pub use member::{block_on, message, reply_text, text};
 pub use peer::{Failed, Peer, Received, Replies, Reply};
 pub use process::Process;

@@ -154,6 +154,35 @@ void check_arguments(void)
 	rte_eal_cleanup();
 }
 
+/* ---- before there is anything to talk by ---- */
+
+void call_before_start(void)
+{
+	struct raw_peer peer;
+
+	for (size_t function = 0; function < RTE_DIM(functions); function++) {
+		struct rte_mp_msg good = message("name", "");
+
+		rte_errno = 0;
+		row(functions[function].name, "%s", functions[function].call(&good));
+	}
+	register_row("a good name", "early", on_silent);
+	register_row("the same again", "early", on_silent);
+	register_row("a name to be forgotten", "forgotten", on_silent);
+	rte_mp_action_unregister("forgotten");
+	row("primary_proc_alive", "%d", rte_eal_primary_proc_alive(NULL));
+
+	expect_eal("primary");
+	register_row("the same afterwards", "early", on_silent);
+	register_row("the forgotten one afterwards", "forgotten", on_silent);
+	open_raw_peer(&peer, RAW_SILENT);
+	teach_raw_peer(&peer);
+	send_raw(&peer, RAW_MSG, "early", "told");
+	row("register.is called afterwards", "%s", yes(reaches(&silent_calls, 1)));
+	close_raw_peers(&peer, 1);
+	rte_eal_cleanup();
+}
+
 /* ---- without shared files there is no IPC, but the checks are the same ---- */
 
 static void run_without_ipc(char *flag)

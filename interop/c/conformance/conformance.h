@@ -192,6 +192,9 @@ void close_raw_peers(struct raw_peer *peers, int count);
 /* Opens and starts a single one. */
 void open_raw_peer(struct raw_peer *peer, enum raw_mode mode);
 
+/* Sends it something, so that it knows how long datagrams are. */
+void teach_raw_peer(struct raw_peer *peer);
+
 /* Runs `ask`, which prints a row, among peers of these modes, listed in this order. */
 typedef void ask_row(const char *name, const char *action, const char *param, int64_t timeout_ms);
 void raw_row(ask_row *ask, const char *name, const enum raw_mode *modes, size_t count);
@@ -199,11 +202,12 @@ void raw_row(ask_row *ask, const char *name, const enum raw_mode *modes, size_t 
 	raw_row(ask, name, (const enum raw_mode[]){ __VA_ARGS__ }, \
 		sizeof((enum raw_mode[]){ __VA_ARGS__ }) / sizeof(enum raw_mode))
 
-/* Sends from a peer that has received before, and so knows how long datagrams are. */
-void send_raw(struct raw_peer *peer, const char *path, int type, const char *name,
-	      const char *param);
+/* Sends to the primary, from a peer that has received before and so knows how long datagrams are. */
+void send_raw(struct raw_peer *peer, int type, const char *name, const char *param);
 /* The same with a descriptor. */
-void send_raw_fd(struct raw_peer *peer, const char *path, int type, const char *name, int fd);
+void send_raw_fd(struct raw_peer *peer, int type, const char *name, int fd);
+/* Sends, and tells whether an answer of that name came within `timeout_ms`. */
+bool ask_raw(struct raw_peer *peer, int type, const char *name, int64_t timeout_ms);
 
 /* What broadcasts find and cannot send to. There is one at a time. */
 enum raw_obstacle { DEAD_SOCKET, STREAM_SOCKET, PLAIN_FILE, DIRECTORY };

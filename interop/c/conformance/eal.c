@@ -36,6 +36,7 @@ void init_and_cleanup(void)
 	expect_eal("primary");
 	row("role", "%s", role());
 	row("hugepages", "%d", rte_eal_has_hugepages());
+	row("runtime dir", "%s", yes(strcmp(rte_eal_get_runtime_dir(), runtime_dir) == 0));
 	row("getopt is as before", "%s", yes(optind == before));
 	rte_errno = 0;
 	row("again", "%s", init_outcome(rte_eal_init(1, none)));
@@ -262,6 +263,18 @@ void clean_up_twice(void)
 	expect_eal("primary");
 	row("first", "%d", rte_eal_cleanup());
 	row("second", "%d", rte_eal_cleanup());
+}
+
+static void on_usage(const char *program)
+{
+	row("hook", "%s", program);
+}
+
+/* It exits by itself, with 0. */
+void show_help(void)
+{
+	row("hook before", "%s", rte_set_application_usage_hook(on_usage) == NULL ? "NULL" : "one");
+	row("returned", "%d", init_eal("primary", "--help", NULL));
 }
 
 void exit_with_status(void)

@@ -32,6 +32,11 @@ static int wait_in_worker(void *arg)
 	return reaches(&may_end, 1) ? 7 : -1;
 }
 
+static bool is_the_processor(rte_cpuset_t set)
+{
+	return CPU_COUNT(&set) == 1 && CPU_ISSET(processor(), &set);
+}
+
 static void list_rows(void)
 {
 	const char *list = "";
@@ -62,7 +67,17 @@ static void list_rows(void)
 	    rte_get_next_lcore(LAST, 0, 0) == RTE_MAX_LCORE ? "RTE_MAX_LCORE" : "another");
 	row("next.of the last, wrapping", "%u", rte_get_next_lcore(LAST, 0, 1));
 	row("next.of the last, wrapping, not the main one", "%u", rte_get_next_lcore(LAST, 1, 1));
+	row("role", "%d %d %d", (int)rte_eal_lcore_role(LAST), (int)rte_eal_lcore_role(2),
+	    (int)rte_eal_lcore_role(RTE_MAX_LCORE));
+	row("has_role", "%d %d", rte_lcore_has_role(LAST, ROLE_RTE), rte_lcore_has_role(2, ROLE_RTE));
+	row("has_role.beyond all", "%s", outcome_or_errno(rte_lcore_has_role(RTE_MAX_LCORE, ROLE_RTE)));
+	row("cpuset.is the one processor", "%s", yes(is_the_processor(rte_lcore_cpuset(LAST))));
 	row("socket", "%d", (int)rte_socket_id());
+	row("socket.of an lcore", "%u", rte_lcore_to_socket_id(LAST));
+	row("socket.some", "%s", yes(rte_socket_count() > 0));
+	row("socket.first", "%d", rte_socket_id_by_idx(0));
+	rte_errno = 0;
+	row("socket.beyond all", "%s", outcome(rte_socket_id_by_idx(RTE_MAX_NUMA_NODES)));
 }
 
 static void launch_rows(void)
@@ -100,12 +115,26 @@ static void launch_rows(void)
 	    rte_eal_wait_lcore(LAST));
 }
 
+/* Threads beside the lcores. */
+static void control_rows(void)
+{
+	unsigned int id = 0;
+	pthread_t thread;
+
+	row("control thread", "%s", outcome_or_errno(rte_ctrl_thread_create(&thread, "control", NULL,
+									    note_id, &id)));
+	pthread_join(thread, NULL);
+	row("control thread.id", "%s", id == LCORE_ID_ANY ? "LCORE_ID_ANY" : text("%u", id));
+	row("setname", "%s", outcome_or_errno(rte_thread_setname(pthread_self(), "renamed")));
+}
+
 void run_lcores(void)
 {
 	lcores = text("0@%d,1@%d,5@%d", processor(), processor(), processor());
 	expect_eal("primary");
 	list_rows();
 	launch_rows();
+	control_rows();
 	rte_eal_cleanup();
 }
 

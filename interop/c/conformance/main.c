@@ -66,9 +66,11 @@ static const struct section {
 	{ "alive", look_for_primary, false },
 	{ "alive.itself", look_for_itself, false },
 	{ "cleanup.twice", clean_up_twice, false },
+	{ "help", show_help, false },
 	{ "exit", exit_with_status, false },
 	{ "panic", panic, false },
 	{ "arguments", check_arguments, false },
+	{ "before", call_before_start, false },
 	{ "no-shconf", check_no_shconf, false },
 	{ "in-memory", check_in_memory, false },
 	{ "sendmsg", send_one_way, false },
@@ -90,8 +92,9 @@ static const struct section {
 	{ "lcore", run_lcores, false },
 	{ "lcore.main", choose_main_lcore, false },
 	{ "alarm", run_alarms, false },
-	{ "malloc", allocate, false },
 	{ "small", check_small_things, false },
+	{ "log", write_logs, false },
+	{ "text", handle_texts, false },
 };
 
 /* Killed processes leave their sockets, which are not for the next section. */

@@ -127,10 +127,11 @@ static void all_rows(void)
 	FILE *file = open_memstream(&text_of_dump, &len);
 
 	rte_memzone_walk(note_zone, &walked);
-	row("walk", "%s, %d zones", walked.found ? "finds it" : "misses it", walked.zones);
+	row("walk", "%s", walked.found ? "finds it" : "misses it");
+	row("walk.more than 10", "%s", yes(walked.zones > 10));
 	rte_memzone_dump(file);
 	fclose(file);
-	row("dump.names it", "%s", yes(strstr(text_of_dump, "name:<first>") != NULL));
+	row("dump.names it", "%s", yes(strstr(text_of_dump, "first") != NULL));
 	free(text_of_dump);
 }
 

@@ -128,22 +128,36 @@ static struct datagram make_datagram(int type, const char *name, const char *par
 	return datagram;
 }
 
-void send_raw(struct raw_peer *peer, const char *path, int type, const char *name,
-	      const char *param)
+void send_raw(struct raw_peer *peer, int type, const char *name, const char *param)
 {
-	struct sockaddr_un to = address(path);
+	struct sockaddr_un primary = address(text("%s/mp_socket", runtime_dir));
 	struct datagram datagram = make_datagram(type, name, param);
 
-	send_datagram(peer->fd, peer->datagram_len, &to, &datagram, -1);
+	send_datagram(peer->fd, peer->datagram_len, &primary, &datagram, -1);
 }
 
-void send_raw_fd(struct raw_peer *peer, const char *path, int type, const char *name, int fd)
+void send_raw_fd(struct raw_peer *peer, int type, const char *name, int fd)
 {
-	struct sockaddr_un to = address(path);
+	struct sockaddr_un primary = address(text("%s/mp_socket", runtime_dir));
 	struct datagram datagram = make_datagram(type, name, "");
 
 	datagram.num_fds = 1;
-	send_datagram(peer->fd, peer->datagram_len, &to, &datagram, fd);
+	send_datagram(peer->fd, peer->datagram_len, &primary, &datagram, fd);
+}
+
+bool ask_raw(struct raw_peer *peer, int type, const char *name, int64_t timeout_ms)
+{
+	int before = atomic_load(&peer->received);
+	int64_t deadline = now_ms() + timeout_ms;
+
+	send_raw(peer, type, name, "asked");
+	/* What comes first may be the answer to another one. */
+	while (atomic_load(&peer->received) == before || strcmp(peer->name, name) != 0) {
+		if (now_ms() > deadline)
+			return false;
+		rest(1);
+	}
+	return true;
 }
 
 /* ---- peers ---- */
@@ -259,6 +273,14 @@ void open_raw_peer(struct raw_peer *peer, enum raw_mode mode)
 {
 	open_raw_peers(peer, 1);
 	start_raw_peer(peer, mode);
+}
+
+void teach_raw_peer(struct raw_peer *peer)
+{
+	struct rte_mp_msg hello = message("hello", "");
+
+	rte_mp_sendmsg(&hello);
+	reaches(&peer->received, 1);
 }
 
 static bool is_heard(enum raw_mode mode)

@@ -4,6 +4,7 @@
 
 /* arguments.c */
 void check_arguments(void);
+void call_before_start(void);
 void check_no_shconf(void);
 void check_in_memory(void);
 
@@ -48,6 +49,7 @@ void look_for_primary(void);
 void look_for_itself(void);
 void be_alive_peer(void);
 void clean_up_twice(void);
+void show_help(void);
 void exit_with_status(void);
 void panic(void);
 
@@ -56,11 +58,12 @@ void reserve_memzones(void);
 void share_memzones(void);
 void be_memzone_peer(void);
 
-/* lcores.c, alarms.c, memory.c, small.c */
+/* lcores.c, alarms.c, small.c, logs.c, texts.c */
 void run_lcores(void);
 void choose_main_lcore(void);
 void run_alarms(void);
-void allocate(void);
 void check_small_things(void);
+void write_logs(void);
+void handle_texts(void);
 
 #endif /* SECTIONS_H */

@@ -1,10 +1,9 @@
-/* Errors in words, time, logs. */
+/* Errors in words, and time. */
 #include "sections.h"
 
 #include <errno.h>
 
 #include <rte_cycles.h>
-#include <rte_log.h>
 #include <rte_version.h>
 
 #include "conformance.h"
@@ -44,20 +43,12 @@ static void time_rows(void)
 	start = now_ms();
 	rte_delay_ms(20);
 	row("delay_ms.is long enough", "%s", yes(now_ms() - start >= 19));
+	start = now_ms();
+	rte_delay_us_sleep(20 * 1000);
+	row("delay_us_sleep.is long enough", "%s", yes(now_ms() - start >= 19));
 	row("rdtsc.grows", "%s", yes(rte_rdtsc() > cycles));
 	row("timer.grows", "%s", yes(rte_get_timer_cycles() > timer));
 	row("timer.hz", "%s", rte_get_timer_hz() > 1000000 ? "some" : "too few");
-}
-
-static void log_rows(void)
-{
-	int type = rte_log_register_type_and_pick_level("conformance", RTE_LOG_NOTICE);
-
-	row("log.a type", "%s", yes(type >= 0));
-	row("log.the same type", "%s",
-	    yes(rte_log_register_type_and_pick_level("conformance", RTE_LOG_DEBUG) == type));
-	row("log", "%d", rte_log(RTE_LOG_DEBUG, (uint32_t)type, "not shown\n"));
-	row("log.type that is none", "%d", rte_log(RTE_LOG_ERR, 12345, "not shown\n"));
 }
 
 void check_small_things(void)
@@ -66,6 +57,5 @@ void check_small_things(void)
 	errno_rows();
 	expect_eal("primary");
 	time_rows();
-	log_rows();
 	rte_eal_cleanup();
 }

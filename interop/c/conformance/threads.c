@@ -40,17 +40,12 @@ static int on_ask_async(const struct rte_mp_msg *msg, const void *peer)
 	return on_echo(msg, peer);
 }
 
-static void tell(struct raw_peer *peer, int type, const char *action)
-{
-	send_raw(peer, text("%s/mp_socket", runtime_dir), type, action, "told");
-}
-
 static void thread_rows(struct raw_peer *peer)
 {
 	rte_mp_action_register("first", on_first);
 	rte_mp_action_register("second", on_second);
-	tell(peer, RAW_MSG, "first");
-	tell(peer, RAW_MSG, "second");
+	send_raw(peer, RAW_MSG, "first", "told");
+	send_raw(peer, RAW_MSG, "second", "told");
 	reaches(&second_calls, 1);
 	reaches(&first_calls, 1);
 	row("one after the other", "%s", yes(!second_ran_meanwhile));
@@ -65,14 +60,14 @@ static void busy_row(struct raw_peer *peer)
 	int before = atomic_load(&first_calls);
 	const char *replies;
 
-	tell(peer, RAW_MSG, "first");
+	send_raw(peer, RAW_MSG, "first", "told");
 	replies = ask_sync("echo", "a", LONG_MS);
 	row("a request beside a busy handler", "%s, %s", replies,
 	    atomic_load(&first_calls) == before ? "before it is done" : "once it is done");
 	reaches(&first_calls, before + 1);
 
 	rte_mp_action_register("ask async", on_ask_async);
-	tell(peer, RAW_MSG, "ask async");
+	send_raw(peer, RAW_MSG, "ask async", "told");
 	reaches(&called.calls, 1);
 	row("async inside a handler", "%s", called_text(inside));
 	end_child(&secondary);
@@ -80,29 +75,22 @@ static void busy_row(struct raw_peer *peer)
 
 static void registration_rows(struct raw_peer *peer)
 {
-	int before;
-
 	rte_mp_action_register("once", on_unregister);
-	before = atomic_load(&peer->received);
-	tell(peer, RAW_REQ, "once");
-	reaches(&peer->received, before + 1);
-	row("unregisters itself", "%s '%s'", peer->name, peer->param);
+	row("unregisters itself", "%s", yes(ask_raw(peer, RAW_REQ, "once", LONG_MS)));
 	row("registers another", "%s", inside);
-	tell(peer, RAW_REQ, "new");
-	reaches(&peer->received, before + 2);
-	row("registers another.is called", "%s '%s'", peer->name, peer->param);
+	row("registers another.is called", "%s", yes(ask_raw(peer, RAW_REQ, "new", LONG_MS)));
+	rte_mp_action_register("once", on_echo);
+	row("the same again", "%s", yes(ask_raw(peer, RAW_REQ, "once", LONG_MS)));
 }
 
 void run_handlers(void)
 {
-	struct rte_mp_msg hello = message("hello", "");
 	struct raw_peer peer;
 
 	expect_eal("primary");
 	main_thread = pthread_self();
 	open_raw_peer(&peer, RAW_SILENT);
-	rte_mp_sendmsg(&hello);
-	reaches(&peer.received, 1);
+	teach_raw_peer(&peer);
 	thread_rows(&peer);
 	registration_rows(&peer);
 	/* It would keep the requests below from ending. */

@@ -92,6 +92,7 @@ static const struct section {
 	{ "lcore", run_lcores, false },
 	{ "lcore.main", choose_main_lcore, false },
 	{ "alarm", run_alarms, false },
+	{ "malloc", allocate, false },
 	{ "small", check_small_things, false },
 	{ "log", write_logs, false },
 	{ "text", handle_texts, false },

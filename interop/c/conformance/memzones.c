@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include <rte_malloc.h>
 #include <rte_memzone.h>
 
 #include "conformance.h"
@@ -179,7 +180,20 @@ struct notes {
 	int reserve_errno;
 	void *below;
 	int exists_errno;
+	/* Memory without a name: of the primary, and of the secondary, which frees the former. */
+	char *word_above;
+	bool reads_word;
+	char *word_below;
 };
+
+static char *word(const char *text)
+{
+	char *word = rte_malloc(NULL, 16, 0);
+
+	if (word != NULL)
+		snprintf(word, 16, "%s", text);
+	return word;
+}
 
 void be_memzone_peer(void)
 {
@@ -203,6 +217,9 @@ void be_memzone_peer(void)
 	rte_errno = 0;
 	rte_memzone_reserve(ABOVE, 64, SOCKET_ID_ANY, 0);
 	notes->exists_errno = rte_errno;
+	notes->reads_word = notes->word_above != NULL && strcmp(notes->word_above, "above") == 0;
+	rte_free(notes->word_above);
+	notes->word_below = word("below");
 	be_ready();
 	wait_for_end();
 	rte_eal_cleanup();
@@ -223,6 +240,7 @@ void share_memzones(void)
 	notes = zone->addr;
 	memset(notes, 0, sizeof(*notes));
 	notes->address = notes;
+	notes->word_above = word("above");
 	secondary = start_child("peer-memzone");
 	row("at the same address", "%s", yes(notes->is_at_address));
 	row("secondary.reserve", "%s", notes->has_reserved ? "a zone" : errno_name(notes->reserve_errno));
@@ -231,7 +249,12 @@ void share_memzones(void)
 	zone = rte_memzone_lookup(BELOW);
 	row("found above", "%s", yes(zone != NULL));
 	row("found above.at the same address", "%s", yes(zone != NULL && zone->addr == notes->below));
+	row("malloc.secondary reads it", "%s", yes(notes->reads_word));
+	row("malloc.read above", "%s", notes->word_below != NULL ? notes->word_below : "NULL");
 	end_child(&secondary);
+	row("malloc.read above once it has left", "%s",
+	    notes->word_below != NULL ? notes->word_below : "NULL");
+	rte_free(notes->word_below);
 	row("found once it has left", "%s", yes(rte_memzone_lookup(BELOW) != NULL));
 	row("freed above", "%s", outcome_or_errno(rte_memzone_free(zone)));
 	rte_eal_cleanup();

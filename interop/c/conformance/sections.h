@@ -58,10 +58,11 @@ void reserve_memzones(void);
 void share_memzones(void);
 void be_memzone_peer(void);
 
-/* lcores.c, alarms.c, small.c, logs.c, texts.c */
+/* lcores.c, alarms.c, memory.c, small.c, logs.c, texts.c */
 void run_lcores(void);
 void choose_main_lcore(void);
 void run_alarms(void);
+void allocate(void);
 void check_small_things(void);
 void write_logs(void);
 void handle_texts(void);

@@ -330,7 +330,12 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         rows: &[
             ("memzone.reserve.socket 7", "NULL ENOMEM", "'socket 7', len 64, flags 0"),
             ("memzone.reserve.16 GB", "NULL ENOMEM", "'16 GB', len 64, flags 0"),
+            ("malloc.malloc.socket 7", "NULL", "memory"),
         ],
+    },
+    Difference {
+        reason: "An array that is too large is not cut short.",
+        rows: &[("malloc.calloc.too many", "memory", "NULL")],
     },
     Difference {
         reason: "A zone has a name.",

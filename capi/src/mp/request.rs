@@ -35,12 +35,16 @@ pub(super) fn ask<M: Layout>(
     let group = eal::shared_group()?;
     let replies =
         group.request(&request.to_message()?, timeout).map_err(|error| Errno(error.errno()))?;
-    let failure = failure(&replies);
-    answer.set_sent(asked(&replies));
-    match (replies::received(replies), failure) {
-        (messages, Some(errno)) if messages.is_empty() => Err(errno),
-        (messages, _) => answer.set_messages(messages),
+    let (failure, sent, asked) = (failure(&replies), replies.sent(), asked(&replies));
+    let messages = replies::received(replies);
+    if let Some(errno) = failure
+        && messages.is_empty()
+    {
+        answer.set_sent(sent);
+        return Err(errno);
     }
+    answer.set_sent(asked);
+    answer.set_messages(messages)
 }
 
 /// Counts those who should have answered: also those who could not be asked.

@@ -15,7 +15,8 @@ typedef void (*rte_eal_alarm_callback)(void *arg);
 /*
  * Calls `cb(cb_arg)` once, `us` microseconds from now or a little later, in the library's own
  * thread for alarms. Alarms run one after the other, so one that takes long makes others late; one
- * may set and cancel alarms. `us` is at least 1. The same function may be set any number of times.
+ * may set and cancel alarms, and must return. `us` is at least 1. The same function may be set any
+ * number of times.
  *
  * Does not block. Returns 0, or a negative errno: -EINVAL when `us` is 0 or too far away or `cb` is
  * NULL, -EPIPE after rte_eal_cleanup(), which forgets all alarms, -EAGAIN or what the kernel said

@@ -110,6 +110,8 @@ enum rte_proc_type_t {
  * taken, so that the program's own begin at argv[that]: `argv` is put in that order, and argv[that]
  * becomes the program's name. Returns -1 when it cannot join: rte_errno says why, and a line of the
  * log in full. EALREADY is for a second call; a failed one may be repeated with other arguments.
+ * Callbacks that were registered before are called from the first moment on, and wait until this is
+ * done.
  *
  * Differs from DPDK: needs neither hugepages nor root. A second primary of one prefix is refused
  * before it has touched anything, and no DPDK process can be a secondary of a primary that is an
@@ -123,14 +125,14 @@ int rte_eal_init(int argc, char **argv);
  * function goes on with it, and ends when that returns. Returns 0, also before rte_eal_init(); -1
  * and EALREADY the second time.
  *
- * Differs from DPDK: what a process leaves undone when it ends by exit() is done then.
+ * It waits for ever for a callback that never returns, as for one that waits for the caller.
+ *
+ * Differs from DPDK: callbacks are waited for, and not cancelled. A process that ends by exit(),
+ * and has not called this, takes its files with it too; no callback begins from then on.
  */
 int rte_eal_cleanup(void);
 
-/*
- * What this process is to its group; RTE_PROC_PRIMARY before rte_eal_init() and after
- * rte_eal_cleanup().
- */
+/* What this process is to its group, or was; RTE_PROC_PRIMARY before rte_eal_init(). */
 enum rte_proc_type_t rte_eal_process_type(void);
 
 /*
@@ -144,7 +146,7 @@ enum rte_proc_type_t rte_eal_process_type(void);
 int rte_eal_primary_proc_alive(const char *config_file_path);
 
 /*
- * Whether hugepages may be used: 1, or 0 with --no-huge.
+ * Whether hugepages may be used: 1, or 0 with --no-huge; also after rte_eal_cleanup().
  *
  * Differs from DPDK: nothing needs them.
  */
@@ -202,7 +204,7 @@ struct rte_mp_msg {
 
 /* What became of a request. */
 struct rte_mp_reply {
-	int nb_sent;             /* peers that were asked and did not want to be left out */
+	int nb_sent;             /* peers that should have answered: those left out do not count */
 	int nb_received;         /* peers that answered, and so the length of `msgs` */
 	struct rte_mp_msg *msgs; /* their answers, in any order; NULL when there are none */
 };
@@ -220,7 +222,10 @@ struct rte_mp_reply {
  * Differs from DPDK: a request that is refused, by a negative result and no reply, is answered at
  * once by "leave me out", and so is one for which there is no action. One that returns 0 may reply
  * later, from any thread; when very many wait for that, the oldest is answered so too. A sync
- * request in a callback works; there, it times out.
+ * request in a callback works; there, it times out. Descriptors are close-on-exec. What comes with
+ * more of them than RTE_MP_MAX_FD_NUM is treated as if there were no such action, or no reply; they
+ * are closed. A callback must return: pthread_exit() in it, or a C++ exception out of it, ends the
+ * process.
  */
 typedef int (*rte_mp_t)(const struct rte_mp_msg *msg, const void *peer);
 
@@ -238,7 +243,11 @@ typedef int (*rte_mp_async_reply_t)(const struct rte_mp_msg *request,
  * which there is then no action.
  *
  * Fails with EINVAL when the name is NULL or empty, E2BIG when it is longer than 63 bytes, EEXIST
- * when it is registered, ENOTSUP without IPC (--no-shconf, --in-memory).
+ * when it is registered, ENOTSUP without IPC (--no-shconf, --in-memory) and after
+ * rte_eal_cleanup().
+ *
+ * Differs from DPDK: names that begin with "rte-mp/" are the library's own, and EINVAL; ENOMEM is
+ * for more than 4096 actions.
  */
 int rte_mp_action_register(const char *name, rte_mp_t action)
 	RTEMP_ABI_SYMBOL(rte_mp_action_register);
@@ -251,12 +260,16 @@ void rte_mp_action_unregister(const char *name);
  * The caller keeps `msg` and its descriptors.
  *
  * What it fails with, looked for in this order: EINVAL for NULL or an empty name, E2BIG for a name
- * without a NUL, EINVAL for a negative length, E2BIG for one that is too large, ENOTSUP without IPC;
- * ENOENT or ECONNREFUSED in a secondary whose primary has gone. The primary goes on after a peer
- * that cannot be reached, and gives the last such error; peers that have gone are no error.
+ * without a NUL, EINVAL for a negative length, E2BIG for one that is too large, also for more
+ * descriptors than the group's primary takes, ENOTSUP without IPC; ENOENT or ECONNREFUSED in a
+ * secondary whose primary has gone. The primary goes on after a peer that cannot be reached, and
+ * gives the last such error, which is the kernel's; peers that have gone are no error.
  *
- * Differs from DPDK: a peer whose queue is full is waited for only so long, and holds up nobody
- * else.
+ * Differs from DPDK: a peer whose queue is full is waited for 5 seconds at most, then it is
+ * ETIMEDOUT, and holds up nobody else. A descriptor that is not open is EBADF, and EMFILE that
+ * there is no room for duplicates. EPROTO: a primary of another kind has taken the place of the one
+ * that was joined. Before rte_eal_init() and after rte_eal_cleanup() it is ENOTSUP, and ESHUTDOWN
+ * while that waits.
  */
 int rte_mp_sendmsg(struct rte_mp_msg *msg) RTEMP_ABI_SYMBOL(rte_mp_sendmsg);
 
@@ -266,14 +279,14 @@ int rte_mp_sendmsg(struct rte_mp_msg *msg) RTEMP_ABI_SYMBOL(rte_mp_sendmsg);
  * to free() by the caller, who also gets the descriptors of the answers. The caller keeps `req` and
  * its descriptors.
  *
- * Returns 0 also when there is nobody to ask. Fails as rte_mp_sendmsg() does, with EINVAL when
- * `reply` is NULL, and with ETIMEDOUT when peers were asked and none answered; then `reply->msgs`
- * is NULL.
+ * Returns 0 also when there is nobody to ask. Fails as rte_mp_sendmsg() does when nobody could be
+ * asked, with EINVAL when `reply` is NULL, and with ETIMEDOUT when peers were asked and none
+ * answered; then `reply->msgs` is NULL.
  *
- * Differs from DPDK: all peers are asked at once; when only some answer in time it is 0, and
- * nb_received is below nb_sent. A peer that dies is not waited for. NULL for `ts` is 5 seconds. Any
- * number of requests of one name may be under way, and late answers are thrown away, with their
- * descriptors closed.
+ * Differs from DPDK: all peers are asked at once; when only some answer in time, or could be asked
+ * at all, it is 0, and nb_received is below nb_sent. A negative `ts` is EINVAL. A peer that dies is
+ * not waited for. NULL for `ts` is 5 seconds. Any number of requests of one name may be under way,
+ * and late answers are thrown away, with their descriptors closed.
  */
 int rte_mp_request_sync(struct rte_mp_msg *req, struct rte_mp_reply *reply,
 			const struct timespec *ts) RTEMP_ABI_SYMBOL(rte_mp_request_sync);
@@ -282,10 +295,12 @@ int rte_mp_request_sync(struct rte_mp_msg *req, struct rte_mp_reply *reply,
  * Asks in the same way and does not wait: `clb` is called once, when all have answered or after
  * `ts`. The request is copied, and its descriptors are the caller's again when it returns.
  *
- * Fails as rte_mp_sendmsg() does; then `clb` is not called.
+ * Fails as rte_mp_sendmsg() does in a secondary, and for what is wrong with the request; then `clb`
+ * is not called.
  *
- * Differs from DPDK: it is called exactly once, also when there is nobody to ask, with 0 and 0, and
- * always in the thread of the other callbacks. NULL for `clb` is EINVAL, for `ts` 5 seconds.
+ * Differs from DPDK: it is called exactly once, also when there is nobody to ask, with 0 and 0, or
+ * nobody could be asked, and always in the thread of the other callbacks. A `ts` of 0 asks, and
+ * calls back at once. NULL for `clb` is EINVAL, for `ts` 5 seconds.
  */
 int rte_mp_request_async(struct rte_mp_msg *req, const struct timespec *ts,
 			 rte_mp_async_reply_t clb) RTEMP_ABI_SYMBOL(rte_mp_request_async);
@@ -294,8 +309,9 @@ int rte_mp_request_async(struct rte_mp_msg *req, const struct timespec *ts,
  * Answers a request. `peer` is what the action was called with, or a copy of its text; `msg` has
  * the request's name.
  *
- * Fails as rte_mp_sendmsg() does, and with EINVAL when `peer` is NULL. Without IPC it does nothing,
- * and is 0. In a primary it is 0 also when the peer has gone.
+ * Fails as rte_mp_sendmsg() does, and with EINVAL when `peer` is NULL or none of this group's, and
+ * ENAMETOOLONG when no socket can have it. Without IPC it does nothing, and is 0. In a primary it
+ * is 0 also when the peer has been killed.
  */
 #ifdef __cplusplus
 #pragma GCC diagnostic push
@@ -307,8 +323,10 @@ int rte_mp_reply(struct rte_mp_msg *msg, const char *peer) RTEMP_ABI_SYMBOL(rte_
 #endif
 
 /*
- * Declares that this program does without the group's IPC, before the group has begun to use it.
- * Returns whether it is off; false when it is in use.
+ * Forbids secondaries for good, before any has attached. Messages go on. Returns whether they are
+ * forbidden now; false when one has attached, and in a secondary.
+ *
+ * Differs from DPDK: false also before rte_eal_init().
  */
 bool rte_mp_disable(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Functions that run on other lcores. Only the main lcore launches and waits. */
+/* Functions that run on other lcores. */
 #ifndef RTE_MP_RTE_LAUNCH_H
 #define RTE_MP_RTE_LAUNCH_H
 
@@ -24,13 +24,14 @@ typedef int(lcore_function_t)(void *);
  * rte_eal_cleanup().
  *
  * Differs from DPDK: -EINVAL when `f` is NULL or there is no such worker. Any thread may launch.
+ * The function must return: pthread_exit() in it ends the process.
  */
 int rte_eal_remote_launch(lcore_function_t *f, void *arg, unsigned int worker_id);
 
 /* Whether the main lcore takes part. */
 enum rte_rmt_call_main_t {
 	SKIP_MAIN = 0, /* the workers only */
-	CALL_MAIN      /* the main lcore too: it calls the function before the launch returns */
+	CALL_MAIN      /* the caller too, for the main lcore, before the launch returns */
 };
 
 /*

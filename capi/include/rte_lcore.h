@@ -82,8 +82,8 @@ unsigned int rte_get_next_lcore(unsigned int i, int skip_main, int wrap);
 
 /*
  * The NUMA node on which the calling thread runs: for an lcore that of its CPUs, for other threads
- * that of the CPUs that are no lcore's; (unsigned int)SOCKET_ID_ANY when those are of several
- * nodes, and before rte_eal_init().
+ * that of the CPUs that are no lcore's, though they may run elsewhere; (unsigned int)SOCKET_ID_ANY
+ * when those are of several nodes, and before rte_eal_init().
  *
  * Differs from DPDK: there it is SOCKET_ID_ANY in threads that the program has made itself.
  */

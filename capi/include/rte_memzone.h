@@ -4,7 +4,9 @@
  *
  * A zone is at the same address in every process, so that pointers into zones may be stored in
  * zones. It lives until it is freed, also when the process that reserved it has gone, and as long
- * as any process of the group runs.
+ * as any process of the group runs. A secondary takes the memory when it starts, so that its zones
+ * are there without the primary. Where that failed, the first use of a zone asks the primary again,
+ * for 5 seconds at most, and may fail as a request does.
  *
  * Differs from DPDK: among rte-mp processes every member may reserve and free, as in DPDK, and
  * needs no hugepages for it. In a group whose primary is a DPDK process, zones are looked up and
@@ -27,7 +29,7 @@ extern "C" {
  * Flags of a reservation: the size of page that is wanted, whether another will do as well, and
  * whether devices must find the zone in one piece.
  *
- * Differs from DPDK: they are taken, and change nothing.
+ * Differs from DPDK: they are taken, and change nothing. Others are EINVAL, as there.
  */
 #define RTE_MEMZONE_2MB 0x00000001
 #define RTE_MEMZONE_1GB 0x00000002
@@ -53,8 +55,8 @@ struct rte_memzone {
 	};
 	size_t len;           /* in bytes; at least what was asked for */
 	uint64_t hugepage_sz; /* the size of its pages, in bytes */
-	int32_t socket_id;    /* the NUMA node, or SOCKET_ID_ANY where that is not known */
-	uint32_t flags;       /* those of the reservation */
+	int32_t socket_id;    /* the NUMA node; 0 in a group of rte-mp processes */
+	uint32_t flags;       /* what the primary has written down; 0 there */
 } __rte_packed_end;
 
 /*
@@ -64,9 +66,9 @@ struct rte_memzone {
  *
  * May wait for other processes that are reserving. Returns the zone, which is valid until it is
  * freed; or NULL, with rte_errno: ENAMETOOLONG for a name over 31 bytes, EINVAL for one that is
- * empty or NULL, or a node that cannot be, EEXIST for a name that is taken, ENOSPC when there are
- * too many zones, ENOMEM when there is not so much memory, ENOTSUP before rte_eal_init() and in a
- * group whose primary is a DPDK process.
+ * empty or NULL, a node or a flag that cannot be, EEXIST for a name that is taken, ENOSPC when
+ * there are too many zones, ENOMEM when there is not so much memory, ENOTSUP before rte_eal_init()
+ * and in a group whose primary is a DPDK process.
  */
 const struct rte_memzone *rte_memzone_reserve(const char *name, size_t len, int socket_id,
 					      unsigned int flags);
@@ -96,16 +98,18 @@ int rte_memzone_free(const struct rte_memzone *mz);
 
 /*
  * Finds the zone of a name, whoever reserved it, and maps it if need be: writable. Returns NULL
- * when there is none, with rte_errno ENOENT. The same zone gives the same pointer each time.
+ * when there is none, with rte_errno ENOENT, or with the reason why it cannot be mapped. The same
+ * zone gives the same pointer each time.
  */
 const struct rte_memzone *rte_memzone_lookup(const char *name);
 
-/* Writes a line about each zone to `f`. */
+/* Writes a line about the memory, and one about each zone, to `f`. */
 void rte_memzone_dump(FILE *f);
 
 /*
- * Calls `func` with each zone that is there now and with `arg`, in this thread. It may look zones
- * up, and must neither reserve nor free.
+ * Calls `func` with each zone that is there now and with `arg`, in this thread. One that is freed
+ * meanwhile, or cannot be mapped, is left out. It may look zones up, and must neither reserve nor
+ * free.
  */
 void rte_memzone_walk(void (*func)(const struct rte_memzone *mz, void *arg), void *arg);
 

@@ -251,9 +251,11 @@ static void end_inside(void)
 
 static void clean_up_late(void *arg)
 {
+	struct rte_mp_msg msg = { .name = "to_nobody" };
+
 	sem_post(&called);
-	/* --no-huge counts until the other thread has begun to leave. */
-	while (!rte_eal_has_hugepages())
+	/* Messages can be sent until the other thread has begun to leave. */
+	while (rte_mp_sendmsg(&msg) == 0)
 		sched_yield();
 	clean_up(arg);
 }

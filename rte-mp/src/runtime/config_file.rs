@@ -27,9 +27,12 @@ use crate::sys::mapping;
 
 const DISABLED: u8 = MpStatus::Disabled.code();
 
-/// Tells whether somebody holds a lock on the config file at `path`.
+/// Tells whether somebody holds a lock on the config file at `path`, which may be a link: the caller
+/// has named it.
 pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
-    Ok(lock_holder(&options().open(path)?)?.is_some())
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    Ok(lock_holder(&options.open(path)?)?.is_some())
 }
 
 /// An open config file.

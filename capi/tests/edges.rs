@@ -12,7 +12,7 @@ fn source(name: &str) -> Vec<PathBuf> {
     vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name)]
 }
 
-/// Where the groups of one part are: what it leaves behind when it is killed is in nobody's way.
+/// One part of a program, whose groups are below `base`.
 fn part(program: &CProgram, name: &str, base: &Path) -> Command {
     let mut command = Command::new(program.path());
     command.arg(name).env("RUNTIME_DIRECTORY", base);
@@ -24,6 +24,7 @@ fn expect_success(part: &str, output: &Output) {
     assert!(output.status.success(), "{part}: {}\n{errors}", output.status);
 }
 
+/// Runs each part where nothing is in its way that another has left behind.
 fn run_each(room: &Room, program: &CProgram, parts: &[&str]) {
     for (number, name) in parts.iter().enumerate() {
         let base = room.base().join(number.to_string());

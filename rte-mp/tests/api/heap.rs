@@ -303,10 +303,8 @@ fn a_member_that_writes_rubbish_into_the_heap_hurts_nobody() {
         let mut word = || match round {
             0 => u64::MAX,
             1 => 0,
-            // What units are: a kind, a size, a number.
-            _ if random() % 2 == 0 => {
-                (random() % 4) | ((random() % 20) << 8) | ((random() % 30) << 32)
-            }
+            // What units are: a kind, and a size or a number.
+            _ if random() % 2 == 0 => (random() % 4) | ((random() % 20) << 8),
             _ => random() & (random() >> (random() % 64)),
         };
         let rubbish: Vec<u64> = (0..words).map(|_| word()).collect();

@@ -61,19 +61,31 @@ pub(crate) struct Locked<'a> {
 impl Arena {
     /// Borrows the heap, if there is one.
     pub(crate) fn heap(&self) -> Option<Spans<'_, [AtomicU64]>> {
-        let offset = match self.heap.directory.get() {
-            Some(offset) => *offset,
-            None => match self.directory() {
-                Directory::At(offset) => *self.heap.directory.get_or_init(|| offset),
-                Directory::None | Directory::Damaged => return None,
-            },
-        };
-        // It lies in the mapping, whose length is a `usize`.
-        let words = self.area.words_at(offset as usize, self.heap.grid.words());
-        Some(Spans::new(words, self.heap.grid))
+        Some(Spans::new(self.words_of_heap()?, &self.heap.grid))
     }
 
-    /// Says where this process has last found blocks.
+    fn words_of_heap(&self) -> Option<&[AtomicU64]> {
+        let offset = match self.heap.directory.get() {
+            Some(offset) => *offset,
+            None => self.find_heap()?,
+        };
+        // It lies in the mapping, whose length is a `usize`.
+        Some(self.area.words_at(offset as usize, self.heap.grid.words()))
+    }
+
+    fn find_heap(&self) -> Option<u64> {
+        match self.directory() {
+            Directory::At(offset) => Some(*self.heap.directory.get_or_init(|| offset)),
+            Directory::None | Directory::Damaged => None,
+        }
+    }
+
+    /// Says where the heap's units lie.
+    pub(crate) fn grid(&self) -> &Grid {
+        &self.heap.grid
+    }
+
+    /// Says what this process remembers of the heap.
     pub(crate) fn hints(&self) -> &Hints {
         &self.heap.hints
     }

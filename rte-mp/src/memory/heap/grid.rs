@@ -9,7 +9,8 @@
 //! 8     about how many units were freed since pages were given back
 //! 16    maps, with a bit for each unit: see `Map`
 //!       a word for each unit: what it is
-//!       16 words for each unit: a bit for each block of a span, set if it is taken
+//!       16 words for each unit: a bit for each block of a span, set if it is taken; the last bit
+//!       of each word says that it is closed
 //! ```
 //!
 //! All of it follows from the arena's header. Nothing of it is read from memory that others can
@@ -17,7 +18,7 @@
 
 use std::ops::Range;
 
-use super::class::{Class, MAX_CAPACITY, UNIT};
+use super::class::{BITMAP, Class, UNIT};
 
 /// The words of an arena's heap, as a test may watch them being changed.
 pub(crate) trait Words {
@@ -46,8 +47,8 @@ macro_rules! words_of {
             }
 
             fn exchange(&self, at: usize, old: u64, new: u64) -> bool {
-                // AcqRel: pairs with itself. Who takes a block comes after who freed it, and who
-                // takes a unit after all who freed blocks in it.
+                // AcqRel: pairs with itself and with `store`. Who takes a block comes after who freed
+                // it and who made the span, and who takes a unit after all who freed blocks in it.
                 self[at]
                     .compare_exchange(old, new, <$ordering>::AcqRel, <$ordering>::Relaxed)
                     .is_ok()
@@ -101,12 +102,6 @@ impl Map {
     }
 }
 
-/// The words that hold the bits of a span.
-pub(super) const BITMAP: usize = MAX_CAPACITY / 64;
-
-/// The words of the units stand in so many rows, one unit in each in turn, so that who uses a unit
-/// shares no cache line with who uses its neighbour.
-const ROWS: usize = 8;
 /// The words of a cache line.
 const LINE: usize = 8;
 
@@ -117,8 +112,6 @@ pub(crate) struct Grid {
     first: u64,
     /// How many units there are.
     pub(super) count: usize,
-    /// How many words a row of the units' words has.
-    row: usize,
     /// Where the words of the units begin, and their bits.
     units: usize,
     bits: usize,
@@ -129,11 +122,9 @@ impl Grid {
     pub(crate) fn new(base: u64, data: &Range<u64>) -> Self {
         let first = (base + data.start).next_multiple_of(UNIT) - base;
         let count = (data.end.saturating_sub(first) / UNIT) as usize;
-        // A line more than needed: rows do not all lie on the same few places of a cache.
-        let row = count.div_ceil(ROWS).next_multiple_of(LINE) + LINE;
         let units = MAPS + Map::COUNT * map_len(count);
-        let bits = (units + ROWS * row).next_multiple_of(BITMAP);
-        Self { first, count, row, units, bits }
+        let bits = (units + count).next_multiple_of(LINE);
+        Self { first, count, units, bits }
     }
 
     /// Gives how many words the directory has.
@@ -149,7 +140,7 @@ impl Grid {
 
     /// Gives the word that says what `unit` is.
     pub(super) fn word_of(&self, unit: usize) -> usize {
-        self.units + unit % ROWS * self.row + unit / ROWS
+        self.units + unit
     }
 
     /// Gives the first word of the bits of `unit`.
@@ -214,11 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_share_no_cache_line() {
-        let grid = grid(16_384);
-        for unit in 1..grid.count {
-            assert!(grid.word_of(unit).abs_diff(grid.word_of(unit - 1)) >= LINE, "{unit}");
-            assert_eq!(grid.bitmap_of(unit) % LINE, 0);
+    fn the_bits_of_spans_share_no_cache_line() {
+        for count in [1, 7, 8, 9, 100] {
+            let grid = grid(count);
+            let mut bits = (0..count).map(|unit| grid.bitmap_of(unit));
+            assert!(bits.all(|at| at.is_multiple_of(LINE)), "{count} units");
         }
     }
 

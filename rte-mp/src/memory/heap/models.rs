@@ -1,6 +1,6 @@
 //! The heap in all orders in which two or three threads can meet, as far as loom tries them out.
 //!
-//! The heap is small here, and so are its spans: two or three blocks each. The arena's lock is one
+//! The heap is small here, and so are most of its spans: two or four blocks each. The arena's lock is one
 //! of loom's. What a block holds is a word outside, written without atomics' order: who takes a
 //! block must come after who freed it.
 
@@ -29,6 +29,7 @@ fn explore(switches: usize, model: impl Fn() + Send + Sync + 'static) {
 
 /// A heap of two units that threads share.
 struct Heap {
+    grid: Grid,
     words: Vec<AtomicU64>,
     lock: Mutex<()>,
     /// What each block of 16 KiB or more holds.
@@ -37,18 +38,19 @@ struct Heap {
 
 impl Heap {
     fn new() -> Arc<Self> {
-        let words = (0..grid().words()).map(|_| AtomicU64::new(0)).collect();
+        let grid = Grid::new(BASE, &DATA);
+        let words = (0..grid.words()).map(|_| AtomicU64::new(0)).collect();
         let contents = (0..8).map(|_| UnsafeCell::new(0)).collect();
-        Arc::new(Self { words, lock: Mutex::new(()), contents })
+        Arc::new(Self { grid, words, lock: Mutex::new(()), contents })
     }
 
     fn spans(&self) -> Spans<'_, [AtomicU64]> {
-        Spans::new(&self.words, grid())
+        Spans::new(&self.words, &self.grid)
     }
 
     /// Uses a block; loom fails if somebody else does at the same time, or did without an order.
     fn touch(&self, block: Block) {
-        let at = self.spans().offset_of(block) / (UNIT / 4);
+        let at = block.offset(&self.grid) / (UNIT / 4);
         self.contents[at as usize].with_mut(|_| ());
     }
 
@@ -66,7 +68,7 @@ impl Heap {
                     spans.retire_all();
                     offset()
                 })?;
-                let unit = grid().unit_of(offset);
+                let unit = self.grid.unit_of(offset);
                 Some(match class {
                     Some(class) => Block::Small(spans.make_spans(unit, 1, class)),
                     None => spans.make_run(unit, 1),
@@ -80,7 +82,7 @@ impl Heap {
     fn free(&self, block: Block) {
         self.touch(block);
         let is_freed = match block {
-            Block::Small(small) => self.spans().give_back(small).is_some(),
+            Block::Small(small) => self.spans().give_back(small),
             Block::Large { unit, units } => {
                 let _held = self.lock.lock().expect("nobody panicked");
                 self.spans().cut(unit, units, 0)
@@ -100,10 +102,6 @@ impl Heap {
         self.spans().retire_all();
         assert_eq!(self.spans().extents(), []);
     }
-}
-
-fn grid() -> Grid {
-    Grid::new(BASE, &DATA)
 }
 
 #[test]
@@ -206,5 +204,57 @@ fn a_unit_becomes_a_span_of_another_size() {
         }
         other.join().unwrap();
         heap.check_all_is_free();
+    });
+}
+
+#[test]
+fn a_block_of_a_span_that_has_become_another_is_not_taken() {
+    explore(4, || {
+        let heap = Heap::new();
+        let Some(Block::Small(first)) = heap.allocate(UNIT / 2) else { panic!("all is free") };
+        heap.free(Block::Small(first));
+        let theirs = Arc::clone(&heap);
+        let taking = thread::spawn(move || {
+            let taken = theirs.spans().take_of(first.unit(), first.class);
+            taken.map(Block::Small).into_iter().for_each(|block| {
+                theirs.touch(block);
+                theirs.free(block);
+            });
+        });
+        let class = Class::fitting(UNIT / 4, 64).next().expect("it is small");
+        if heap.spans().retire_all() > 0 {
+            // The bits are as they were before.
+            let block = heap.spans().make_spans(first.unit(), 1, class);
+            assert!(heap.spans().give_back(block));
+            let all = || (0..4).filter_map(|_| heap.spans().take(class, 0)).collect::<Vec<_>>();
+            let blocks = all();
+            assert!(blocks.len() >= 3, "one at most is in doubt");
+            taking.join().unwrap();
+            blocks.iter().for_each(|&block| heap.free(Block::Small(block)));
+            assert_eq!(all().len(), 4, "none is in doubt any more, and it is known to have room");
+        } else {
+            taking.join().unwrap();
+            heap.check_all_is_free();
+        }
+    });
+}
+
+#[test]
+fn a_span_that_is_not_retired_after_all_has_all_its_blocks() {
+    explore(3, || {
+        let heap = Heap::new();
+        // 64 blocks, whose bits are in two words.
+        let Some(Block::Small(first)) = heap.allocate(1024) else { panic!("all is free") };
+        heap.free(Block::Small(first));
+        let theirs = Arc::clone(&heap);
+        let taking = thread::spawn(move || theirs.spans().take_of(first.unit(), first.class));
+        let is_retired = heap.spans().retire_all() > 0;
+        let taken = taking.join().unwrap();
+        assert!(taken.is_none() || !is_retired, "{taken:?}");
+        if let Some(taken) = taken {
+            assert!(heap.spans().give_back(taken));
+            let others = (0..64).filter_map(|_| heap.spans().take(first.class, 0)).count();
+            assert_eq!(others, 64);
+        }
     });
 }

@@ -2,16 +2,16 @@
 //!
 //! The heap has whole units, from the end of the arena on downwards, so that zones, which begin at
 //! its start, find room in one piece. The words of the units are the truth: one store makes a unit,
-//! or a run of them, the heap's, one exchange makes it free. The map of used units only follows from the words, and shows
-//! quickly where there is room. Whoever is killed while he changes both leaves a word that says so,
-//! and who has the lock next makes the map anew.
+//! or a run of them, the heap's, and one makes it free. The map of used units only follows from
+//! them, and shows quickly where there is room. Whoever is killed while he changes units leaves a
+//! word that says so; who has the lock next makes the map anew, and opens what was closed.
 
 use std::iter;
 use std::ops::Range;
 
-use super::class::{Class, UNIT};
-use super::grid::{BITMAP, CHANGING, FREED, Map, Words};
-use super::spans::{Block, Small, Spans};
+use super::class::{BITMAP, Class, UNIT};
+use super::grid::{CHANGING, FREED, Map, Words};
+use super::spans::{Block, CLOSED, Small, Spans};
 use super::unit::Unit;
 
 /// A part of the arena, in bytes from its start.
@@ -77,8 +77,7 @@ impl<W: Words + ?Sized> Spans<'_, W> {
         extents
     }
 
-    /// Makes the map of used units anew if who had the lock before has died over it. To be called
-    /// by who gets the lock.
+    /// Sees to what one has left who died over the units. To be called by who gets the lock.
     pub(crate) fn repair(&self) {
         if self.words.load(CHANGING) == 0 {
             return;
@@ -87,7 +86,10 @@ impl<W: Words + ?Sized> Spans<'_, W> {
         while unit < self.grid.count {
             let (units, is_used) = match self.unit(unit) {
                 Some(Unit::Run { units }) => (units, true),
-                Some(Unit::Span { .. }) => (1, true),
+                Some(Unit::Span(class)) => {
+                    self.open(unit, class);
+                    (1, true)
+                }
                 Some(Unit::Free) | None => (1, false),
             };
             if is_used {
@@ -107,15 +109,16 @@ impl<W: Words + ?Sized> Spans<'_, W> {
             self.make_span(spare, class, 0);
         }
         self.make_span(unit, class, 1);
-        Small { unit, class, index: 0 }
+        Small::new(unit, class, 0)
     }
 
-    /// Makes a unit a span whose first `taken` blocks are taken, of which there is one at most.
-    fn make_span(&self, unit: usize, class: Class, taken: usize) {
+    /// Makes a unit a span whose first `taken` blocks are taken, of which there is one at most. That
+    /// opens the words of its bits.
+    fn make_span(&self, unit: usize, class: Class, taken: u64) {
         let bitmap = self.grid.bitmap_of(unit);
-        self.words.store(bitmap, taken as u64);
+        self.words.store(bitmap, taken);
         (bitmap + 1..bitmap + BITMAP).for_each(|at| self.words.store(at, 0));
-        self.make(unit, 1, Unit::Span { class, count: taken });
+        self.make(unit, 1, Unit::Span(class));
         self.mark(Map::Roomy(class), unit..unit + 1);
     }
 
@@ -135,8 +138,14 @@ impl<W: Words + ?Sized> Spans<'_, W> {
     /// Frees a large block, or the units of it behind those that are `kept`. Says whether it was
     /// there.
     pub(crate) fn cut(&self, unit: usize, units: usize, kept: usize) -> bool {
-        let what = if kept == 0 { Unit::Free } else { Unit::Run { units: kept } };
-        self.free(unit, Unit::Run { units }, what, unit + kept..unit + units)
+        if self.unit(unit) != Some(Unit::Run { units }) {
+            return false;
+        }
+        let left = if kept == 0 { Unit::Free } else { Unit::Run { units: kept } };
+        self.words.store(CHANGING, 1);
+        self.free(unit, left, unit + kept..unit + units);
+        self.words.store(CHANGING, 0);
+        true
     }
 
     /// Makes all spans in which nothing is taken free units, and says how many there were.
@@ -146,23 +155,38 @@ impl<W: Words + ?Sized> Spans<'_, W> {
     }
 
     fn retire(&self, unit: usize) -> bool {
-        match self.unit(unit) {
-            Some(what @ Unit::Span { count: 0, .. }) => {
-                self.free(unit, what, Unit::Free, unit..unit + 1)
+        let Some(Unit::Span(class)) = self.unit(unit) else { return false };
+        if !self.is_empty(unit, class) {
+            return false;
+        }
+        self.words.store(CHANGING, 1);
+        let bitmap = self.grid.bitmap_of(unit);
+        let is_closed =
+            class.bits().enumerate().all(|(row, _)| self.words.exchange(bitmap + row, 0, CLOSED));
+        if is_closed {
+            self.free(unit, Unit::Free, unit..unit + 1);
+        } else {
+            // Somebody has taken a block meanwhile.
+            self.open(unit, class);
+        }
+        self.words.store(CHANGING, 0);
+        is_closed
+    }
+
+    /// Opens the words of a span that stays one. Who has seen them closed may have taken it for full.
+    fn open(&self, unit: usize, class: Class) {
+        let bitmap = self.grid.bitmap_of(unit);
+        for (row, _) in class.bits().enumerate() {
+            if self.words.exchange(bitmap + row, CLOSED, 0) {
+                self.mark(Map::Roomy(class), unit..unit + 1);
             }
-            _ => false,
         }
     }
 
-    fn free(&self, unit: usize, from: Unit, to: Unit, freed: Range<usize>) -> bool {
-        self.words.store(CHANGING, 1);
-        let is_freed = self.words.exchange(self.grid.word_of(unit), from.word(), to.word());
-        if is_freed {
-            self.mark(Map::Touched, freed.clone());
-            self.unmark(Map::Used, freed);
-        }
-        self.words.store(CHANGING, 0);
-        is_freed
+    fn free(&self, unit: usize, what: Unit, freed: Range<usize>) {
+        self.words.store(self.grid.word_of(unit), what.word());
+        self.mark(Map::Touched, freed.clone());
+        self.unmark(Map::Used, freed);
     }
 
     /// Notes that so many units were freed or could be, and gives how many that are by now. What two
@@ -199,12 +223,14 @@ impl<W: Words + ?Sized> Spans<'_, W> {
         let mut tally = Tally::default();
         for unit in self.marked(Map::Used, 0..self.grid.count) {
             match self.unit(unit) {
-                Some(Unit::Span { class, count }) => {
-                    tally.blocks += count as u64;
-                    tally.used += count as u64 * class.size();
-                    if count < class.capacity() {
+                Some(Unit::Span(class)) => {
+                    let taken = self.taken(unit, class);
+                    let spare = class.capacity() as u64 - taken;
+                    tally.blocks += taken;
+                    tally.used += taken * class.size();
+                    if spare > 0 {
                         tally.roomy += 1;
-                        tally.spare += (class.capacity() - count) as u64 * class.size();
+                        tally.spare += spare * class.size();
                         tally.largest_spare = tally.largest_spare.max(class.size());
                     }
                 }

@@ -1,28 +1,31 @@
 //! Blocks taken and given back without any lock.
 //!
-//! The word of a span says how many of its blocks are taken, its bits say which. Whoever takes one
-//! counts first and then sets a bit, which must be there to be set; whoever gives one back clears
-//! the bit and then counts. So **a span whose count is 0 has no block that is taken, or is being
-//! taken or freed**, and one exchange of that word makes it a free unit.
+//! A block is taken by who sets its bit, and given back by who clears it: one atomic operation each.
+//! Who is killed before or after it has the block or has it not; nobody else is concerned.
 //!
-//! Who is killed between the two leaves a count that is one too high: his block is lost, and the
-//! span stays a span of its size. Nobody waits for anybody: each step is tried a limited number of
-//! times, since others may write what they like.
+//! A span in which nothing is taken is made a free unit by who has the arena's lock. He first closes
+//! all words of its bits, each by an exchange from 0; from then on no bit of them can be set. They are
+//! opened when the unit becomes a span again, perhaps of another size. **So who sets a bit keeps the
+//! unit the span that it is**, and only has to look then whether it is the one that he meant.
+//!
+//! Nobody waits for anybody: each step is tried a limited number of times, since others may write
+//! what they like.
 
-use super::class::{Class, UNIT};
-use super::grid::{BITMAP, Grid, Map, Words};
-use super::unit::{ONE, Unit, has_room, has_taken};
+use super::class::{BITMAP, Class, PER_WORD, UNIT};
+use super::grid::{Grid, Map, Words};
+use super::unit::Unit;
 
-/// How often a word that others keep changing is tried.
-const TRIES: usize = 1000;
-/// How often a span is looked through for the block that its count has promised.
-const LOOKS: usize = 4;
+/// How often a span that others take from is looked through for a block.
+const LOOKS: usize = 16;
+
+/// What stands in a word of bits that is closed.
+pub(super) const CLOSED: u64 = 1 << PER_WORD;
 
 /// The heap of an arena, on the words of its directory.
 #[derive(Debug)]
 pub(crate) struct Spans<'a, W: ?Sized> {
     pub(super) words: &'a W,
-    pub(super) grid: Grid,
+    pub(super) grid: &'a Grid,
 }
 
 /// A block that is taken.
@@ -34,17 +37,19 @@ pub(crate) enum Block {
     Large { unit: usize, units: usize },
 }
 
-/// A block of a span.
+const _: () = assert!(size_of::<Option<Small>>() == 8);
+
+/// A block of a span; also one that may not be there fits into a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Small {
-    pub(crate) unit: usize,
+    unit: u32,
+    index: u16,
     pub(crate) class: Class,
-    pub(super) index: usize,
 }
 
 impl<'a, W: Words + ?Sized> Spans<'a, W> {
     /// Has a heap on `words`, of which there must be as many as `grid` says.
-    pub(crate) fn new(words: &'a W, grid: Grid) -> Self {
+    pub(crate) fn new(words: &'a W, grid: &'a Grid) -> Self {
         Self { words, grid }
     }
 
@@ -75,59 +80,90 @@ impl<'a, W: Words + ?Sized> Spans<'a, W> {
 
     /// Takes a block out of `unit`, if it is a span of this size that has one.
     pub(crate) fn take_of(&self, unit: usize, class: Class) -> Option<Small> {
-        if !self.count_one(unit, class) {
+        if !self.is_span(unit, class) {
             return None;
         }
-        let index = self.set_one(unit, class);
-        if index.is_none() {
-            self.discount_one(unit, class);
+        let bitmap = self.grid.bitmap_of(unit);
+        for _ in 0..LOOKS {
+            let mut has_room = false;
+            for (row, bits) in class.bits().enumerate() {
+                let word = self.words.load(bitmap + row);
+                let Some(bit) = free_bit(word, bits) else { continue };
+                if self.words.exchange(bitmap + row, word, word | bit) {
+                    return self.settle(unit, class, row, bit);
+                }
+                // Who was faster goes on there; we try the next word.
+                has_room = true;
+            }
+            if !has_room {
+                return None;
+            }
         }
-        Some(Small { unit, class, index: index? })
+        None
     }
 
-    /// Gives a block back, and says how many are left in its unit: or nothing, if it was not taken.
-    pub(crate) fn give_back(&self, small: Small) -> Option<usize> {
-        let Small { unit, class, index } = small;
-        let (at, bit) = self.bit(unit, index);
-        if self.words.clear(at, bit) & bit == 0 {
-            return None;
+    /// Keeps a block whose bit was set, if the unit is the span that was meant.
+    fn settle(&self, unit: usize, class: Class, row: usize, bit: u64) -> Option<Small> {
+        if self.is_span(unit, class) {
+            let index = row * PER_WORD + bit.trailing_zeros() as usize;
+            return Some(Small::new(unit, class, index));
         }
-        // If others do not let us count, the block is lost, as by one who died.
-        let left = self.discount_one(unit, class).unwrap_or(1);
-        if left + 1 == class.capacity() {
+        // It was retired meanwhile, and has become or becomes another one, which it stays until this
+        // is undone. Somebody may have taken that for full.
+        self.words.clear(self.grid.bitmap_of(unit) + row, bit);
+        if let Some(Unit::Span(other)) = self.unit(unit) {
+            self.mark(Map::Roomy(other), unit..unit + 1);
+        }
+        None
+    }
+
+    /// Gives a block back, and says whether it was taken.
+    pub(crate) fn give_back(&self, small: Small) -> bool {
+        let (unit, class, index) = (small.unit(), small.class, small.index());
+        let (at, bit) = self.bit(unit, index);
+        let word = self.words.clear(at, bit);
+        // Who has seen the word full may take the span for full, and take the mark away.
+        if class.bits().nth(index / PER_WORD).is_some_and(|bits| word & bits == bits) {
             self.mark(Map::Roomy(class), unit..unit + 1);
         }
-        Some(left)
+        word & bit != 0
     }
 
     /// Tells whether `unit` is a span of this size with a block to take.
     pub(crate) fn has_room(&self, unit: usize, class: Class) -> bool {
-        unit < self.grid.count && has_room(self.words.load(self.grid.word_of(unit)), class)
+        self.is_span(unit, class)
+            && self.rows(unit, class).any(|(word, bits)| free_bit(word, bits).is_some())
+    }
+
+    /// Tells whether in `unit`, which is a span of this size, nothing is taken.
+    pub(crate) fn is_empty(&self, unit: usize, class: Class) -> bool {
+        self.rows(unit, class).all(|(word, bits)| word & bits == 0)
+    }
+
+    /// Counts the blocks that are taken in `unit`, which is a span of this size.
+    pub(super) fn taken(&self, unit: usize, class: Class) -> u64 {
+        self.rows(unit, class).map(|(word, bits)| u64::from((word & bits).count_ones())).sum()
+    }
+
+    /// The words of a span, and their bits that are blocks.
+    fn rows(&self, unit: usize, class: Class) -> impl Iterator<Item = (u64, u64)> {
+        let bitmap = self.grid.bitmap_of(unit);
+        class.bits().enumerate().map(move |(row, bits)| (self.words.load(bitmap + row), bits))
     }
 
     /// Finds the block that begins at `offset` and is taken.
     pub(crate) fn block_at(&self, offset: u64) -> Option<Block> {
         let (unit, inside) = self.grid.unit_at(offset)?;
         match self.unit(unit)? {
-            Unit::Span { class, .. } => {
+            Unit::Span(class) => {
                 let index = (inside / class.size()) as usize;
                 let (at, bit) = self.bit(unit, index);
                 let is_block = inside % class.size() == 0 && index < class.capacity();
                 let is_taken = is_block && self.words.load(at) & bit != 0;
-                is_taken.then_some(Block::Small(Small { unit, class, index }))
+                is_taken.then_some(Block::Small(Small::new(unit, class, index)))
             }
             Unit::Run { units } => (inside == 0).then_some(Block::Large { unit, units }),
             Unit::Free => None,
-        }
-    }
-
-    /// Gives where a block begins, in bytes from the start of the arena.
-    pub(crate) fn offset_of(&self, block: Block) -> u64 {
-        match block {
-            Block::Small(Small { unit, class, index }) => {
-                self.grid.offset_of(unit) + index as u64 * class.size()
-            }
-            Block::Large { unit, .. } => self.grid.offset_of(unit),
         }
     }
 
@@ -136,69 +172,47 @@ impl<'a, W: Words + ?Sized> Spans<'a, W> {
         let what = Unit::parse(self.words.load(self.grid.word_of(unit)))?;
         match what {
             Unit::Run { units } if units > self.grid.count - unit => None,
-            Unit::Free | Unit::Span { .. } | Unit::Run { .. } => Some(what),
+            Unit::Free | Unit::Span(_) | Unit::Run { .. } => Some(what),
         }
     }
 
-    fn count_one(&self, unit: usize, class: Class) -> bool {
-        if unit >= self.grid.count {
-            return false;
-        }
-        let at = self.grid.word_of(unit);
-        for _ in 0..TRIES {
-            let word = self.words.load(at);
-            if !has_room(word, class) {
-                return false;
-            }
-            if self.words.exchange(at, word, word + ONE) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Counts a block less, and says how many are left.
-    fn discount_one(&self, unit: usize, class: Class) -> Option<usize> {
-        let at = self.grid.word_of(unit);
-        for _ in 0..TRIES {
-            let word = self.words.load(at);
-            if !has_taken(word, class) {
-                return None;
-            }
-            if self.words.exchange(at, word, word - ONE) {
-                return Some((word / ONE) as usize - 1);
-            }
-        }
-        None
-    }
-
-    /// Sets the bit of a block that is not taken. There is one, since it was counted; but others
-    /// may take one that we have not come to, and free one that we have passed.
-    fn set_one(&self, unit: usize, class: Class) -> Option<usize> {
-        let bitmap = self.grid.bitmap_of(unit);
-        let rows = class.capacity().div_ceil(64);
-        for row in (0..rows).cycle().take(LOOKS * rows) {
-            let bits_here = (class.capacity() - row * 64).min(64);
-            let all = u64::MAX >> (64 - bits_here);
-            let mut free = !self.words.load(bitmap + row) & all;
-            while free != 0 {
-                let bit = free & free.wrapping_neg();
-                if self.words.set(bitmap + row, bit) & bit == 0 {
-                    return Some(row * 64 + bit.trailing_zeros() as usize);
-                }
-                free &= !bit;
-            }
-        }
-        None
+    fn is_span(&self, unit: usize, class: Class) -> bool {
+        let span = Unit::Span(class).word();
+        unit < self.grid.count && self.words.load(self.grid.word_of(unit)) == span
     }
 
     /// Gives the word and the bit of a block; any index has one of the unit's.
     fn bit(&self, unit: usize, index: usize) -> (usize, u64) {
-        (self.grid.bitmap_of(unit) + index / 64 % BITMAP, 1 << (index % 64))
+        (self.grid.bitmap_of(unit) + index / PER_WORD % BITMAP, 1 << (index % PER_WORD))
+    }
+}
+
+impl Small {
+    /// The block of this number; there are no more units than fit into an address space.
+    pub(super) fn new(unit: usize, class: Class, index: usize) -> Self {
+        Self { unit: unit as u32, index: index as u16, class }
+    }
+
+    pub(crate) fn unit(self) -> usize {
+        self.unit as usize
+    }
+
+    fn index(self) -> usize {
+        usize::from(self.index)
     }
 }
 
 impl Block {
+    /// Gives where it begins, in bytes from the start of the arena.
+    pub(crate) fn offset(self, grid: &Grid) -> u64 {
+        match self {
+            Self::Small(small) => {
+                grid.offset_of(small.unit()) + small.index() as u64 * small.class.size()
+            }
+            Self::Large { unit, .. } => grid.offset_of(unit),
+        }
+    }
+
     /// Gives how many bytes it has.
     pub(crate) fn len(self) -> u64 {
         match self {
@@ -206,6 +220,12 @@ impl Block {
             Self::Large { units, .. } => units as u64 * UNIT,
         }
     }
+}
+
+/// Gives the first of `bits` that is not set in a word, unless that is closed.
+fn free_bit(word: u64, bits: u64) -> Option<u64> {
+    let free = if word & CLOSED == 0 { !word & bits } else { 0 };
+    (free != 0).then_some(free & free.wrapping_neg())
 }
 
 #[cfg(test)]

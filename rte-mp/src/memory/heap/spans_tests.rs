@@ -18,19 +18,37 @@ const BASE: u64 = 0x1_0000_0000;
 const DATA: Range<u64> = 4096..21 * UNIT + 64;
 const UNITS: usize = 20;
 
-fn grid() -> Grid {
-    let grid = Grid::new(BASE, &DATA);
-    assert_eq!(grid.count, UNITS);
-    grid
-}
-
 /// The words of a heap in a test.
 #[derive(Clone)]
-struct Memory(Vec<Cell<u64>>);
+struct Memory(Vec<Cell<u64>>, Grid);
 
 impl Memory {
     fn new() -> Self {
-        Self(vec![Cell::new(0); grid().words()])
+        let memory = Self::over(DATA);
+        assert_eq!(memory.1.count, UNITS);
+        memory
+    }
+
+    fn over(data: Range<u64>) -> Self {
+        let grid = Grid::new(BASE, &data);
+        Self(vec![Cell::new(0); grid.words()], grid)
+    }
+}
+
+/// Memory, as it is or as it is watched.
+trait Heap: Words + Sized {
+    fn grid(&self) -> &Grid;
+}
+
+impl Heap for Memory {
+    fn grid(&self) -> &Grid {
+        &self.1
+    }
+}
+
+impl Heap for Watched<'_> {
+    fn grid(&self) -> &Grid {
+        &self.memory.1
     }
 }
 
@@ -100,8 +118,8 @@ impl Words for Watched<'_> {
     }
 }
 
-fn spans<W: Words>(words: &W) -> Spans<'_, W> {
-    Spans::new(words, grid())
+fn spans<W: Heap>(words: &W) -> Spans<'_, W> {
+    Spans::new(words, words.grid())
 }
 
 fn class(len: u64) -> Class {
@@ -109,7 +127,7 @@ fn class(len: u64) -> Class {
 }
 
 /// Allocates as the heap does, with no other member in the arena; makes so many spans at once.
-fn allocate_by<W: Words>(words: &W, len: u64, align: u64, spans_at_once: usize) -> Option<Block> {
+fn allocate_by<W: Heap>(words: &W, len: u64, align: u64, spans_at_once: usize) -> Option<Block> {
     let spans = spans(words);
     let class = Class::fitting(len, align).next();
     if let Some(small) = class.and_then(|class| spans.take(class, 7)) {
@@ -129,15 +147,15 @@ fn allocate_by<W: Words>(words: &W, len: u64, align: u64, spans_at_once: usize) 
     })
 }
 
-fn allocate<W: Words>(words: &W, len: u64, align: u64) -> Option<Block> {
+fn allocate<W: Heap>(words: &W, len: u64, align: u64) -> Option<Block> {
     allocate_by(words, len, align, 1)
 }
 
 /// Frees as the heap does, and says whether it was there.
-fn free<W: Words>(words: &W, block: Block) -> bool {
+fn free<W: Heap>(words: &W, block: Block) -> bool {
     let spans = spans(words);
     match block {
-        Block::Small(small) => spans.give_back(small).is_some(),
+        Block::Small(small) => spans.give_back(small),
         Block::Large { unit, units } => {
             spans.repair();
             spans.cut(unit, units, 0)
@@ -147,7 +165,7 @@ fn free<W: Words>(words: &W, block: Block) -> bool {
 
 /// What a block covers.
 fn extent(block: Block) -> Range<u64> {
-    let start = spans(&Memory::new()).offset_of(block);
+    let start = block.offset(&Grid::new(BASE, &DATA));
     start..start + block.len()
 }
 
@@ -202,7 +220,7 @@ enum Act {
     Trim,
 }
 
-fn act<W: Words>(words: &W, blocks: &[Block], act: Act) {
+fn act<W: Heap>(words: &W, blocks: &[Block], act: Act) {
     let spans = spans(words);
     match act {
         Act::Allocate(len) => assert!(allocate(words, len, 64).is_some(), "there is room"),
@@ -293,19 +311,20 @@ fn a_span_fills_up_and_only_an_empty_one_is_retired() {
         let class = class(len);
         let Some(Block::Small(first)) = allocate(&memory, len, 64) else { panic!("{len}") };
         let mut blocks = vec![first];
-        blocks.extend(iter::from_fn(|| spans.take_of(first.unit, class)));
+        blocks.extend(iter::from_fn(|| spans.take_of(first.unit(), class)));
         assert_eq!(blocks.len(), class.capacity());
         check(&memory, &blocks.iter().copied().map(Block::Small).collect::<Vec<_>>());
         assert_eq!(spans.take(class, 0), None);
         while let Some(block) = blocks.pop() {
             assert_eq!(spans.retire_all(), 0, "{} are taken", blocks.len() + 1);
-            assert_eq!(spans.give_back(block), Some(blocks.len()));
+            assert!(spans.give_back(block));
+            assert_eq!(spans.taken(first.unit(), class), blocks.len() as u64);
             // What was full has room again, and is found.
             let again = spans.take(class, 0).unwrap();
-            assert_eq!(spans.give_back(again), Some(blocks.len()));
+            assert!(spans.give_back(again));
         }
         assert_eq!(spans.retire_all(), 1);
-        assert_eq!((spans.take_of(first.unit, class), spans.take(class, 0)), (None, None));
+        assert_eq!((spans.take_of(first.unit(), class), spans.take(class, 0)), (None, None));
     }
 }
 
@@ -368,10 +387,8 @@ fn pages_are_given_back_once_and_not_where_others_are() {
 
 #[test]
 fn maps_are_marked_and_read_unit_by_unit() {
-    let memory = Memory::new();
-    let grid = Grid::new(BASE, &(0..200 * UNIT));
-    let memory = Memory(vec![Cell::new(0); grid.words().max(memory.0.len())]);
-    let spans = Spans::new(&memory, grid);
+    let memory = Memory::over(0..200 * UNIT);
+    let spans = spans(&memory);
     let marked = |units| spans.marked(Map::Touched, units).collect::<Vec<_>>();
     for units in [0..200, 0..64, 63..65, 64..128, 100..101, 130..200, 5..5, 200..200] {
         spans.mark(Map::Touched, units.clone());

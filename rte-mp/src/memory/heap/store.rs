@@ -86,70 +86,68 @@ pub(super) struct Store<'a> {
     pub(super) timeout: Duration,
 }
 
-impl<'a> Store<'a> {
+impl Store<'_> {
     /// Allocates a block.
     pub(super) fn allocate(&self, want: Want) -> Result<u64, Lack> {
-        let (heap, block) = match want.class() {
-            Some(class) => {
-                let (heap, small) = self.allocate_small(want, class)?;
-                (heap, Block::Small(small))
-            }
+        let block = match want.class() {
+            Some(class) => Block::Small(match self.take(class) {
+                Some(small) => small,
+                None => self.take_of_new(want, class)?,
+            }),
             None => self.allocate_large(want)?,
         };
-        let offset = heap.offset_of(block);
+        let offset = block.offset(self.arena.grid());
         if want.zeroed {
             self.arena.zero_block(&(offset..offset + block.len()), want.len);
         }
         Ok(offset)
     }
 
-    fn allocate_small(&self, want: Want, class: Class) -> Result<(Heap<'a>, Small), Lack> {
-        if let Some(heap) = self.arena.heap()
-            && let Some(small) = self.take(&heap, class)
-        {
-            return Ok((heap, small));
-        }
+    /// Makes spans of this size, and takes a block of one of them.
+    fn take_of_new(&self, want: Want, class: Class) -> Result<Small, Lack> {
         let locked = self.arena.lock(self.timeout)?;
         let heap = locked.heap()?;
-        // Who had the lock before may have made a span of this size.
-        if let Some(small) = self.take(&heap, class) {
-            return Ok((heap, small));
+        // Who had the lock before may have made some.
+        if let Some(small) = self.take(class) {
+            return Ok(small);
         }
         let hints = self.arena.hints();
         let several = hints.to_make(class);
-        let small = match locked.units(several as u64, UNIT).map(|unit| (unit, several)) {
+        let units = match locked.units(several as u64, UNIT).map(|unit| (unit, several)) {
             Err(_) if several > 1 => locked.units(1, UNIT).map(|unit| (unit, 1)),
             found => found,
-        }
-        .map(|(unit, spans)| {
-            hints.note_made(class, spans);
-            heap.make_spans(unit, spans, class)
-        });
-        // Rather a block that is too long than none.
-        let small = small.or_else(|lack| {
-            let mut others = Class::fitting(want.len, want.align);
-            others.find_map(|class| heap.search(class)).ok_or(lack)
-        })?;
-        hints.look_first_at(small.class, small.unit);
-        Ok((heap, small))
+        };
+        let small = match units {
+            Ok((unit, spans)) => {
+                hints.note_made(class, spans);
+                heap.make_spans(unit, spans, class)
+            }
+            // Rather a block that is too long than none.
+            Err(lack) => {
+                let mut others = Class::fitting(want.len, want.align);
+                others.find_map(|class| heap.search(class)).ok_or(lack)?
+            }
+        };
+        hints.look_first_at(small.class, small.unit());
+        Ok(small)
     }
 
-    fn allocate_large(&self, want: Want) -> Result<(Heap<'a>, Block), Lack> {
+    fn allocate_large(&self, want: Want) -> Result<Block, Lack> {
         let locked = self.arena.lock(self.timeout)?;
         let heap = locked.heap()?;
         let unit = locked.units(want.units(), want.align)?;
         // There is room for them, so that they are counted by a `usize`.
-        let block = heap.make_run(unit, want.units() as usize);
-        Ok((heap, block))
+        Ok(heap.make_run(unit, want.units() as usize))
     }
 
     /// Takes a block out of a span that there is.
-    fn take(&self, heap: &Heap<'_>, class: Class) -> Option<Small> {
+    fn take(&self, class: Class) -> Option<Small> {
+        let heap = self.arena.heap()?;
         let hints = self.arena.hints();
         let hint = hints.found(class);
         heap.take_of(hint, class).or_else(|| {
             let small = heap.take(class, hint)?;
-            hints.look_first_at(class, small.unit);
+            hints.look_first_at(class, small.unit());
             Some(small)
         })
     }
@@ -165,14 +163,16 @@ impl<'a> Store<'a> {
     }
 
     fn free_small(&self, heap: &Heap<'_>, small: Small) -> bool {
-        let Some(left) = heap.give_back(small) else { return false };
-        let Small { unit, class, .. } = small;
+        if !heap.give_back(small) {
+            return false;
+        }
+        let (unit, class) = (small.unit(), small.class);
         let hints = self.arena.hints();
         let hint = hints.found(class);
         if unit != hint {
             if !heap.has_room(hint, class) {
                 hints.look_first_at(class, unit);
-            } else if left == 0 && heap.note_freed(1) >= TRIM_FROM {
+            } else if heap.is_empty(unit, class) && heap.note_freed(1) >= TRIM_FROM {
                 // If others have the lock, one who frees later will do it.
                 if let Ok(locked) = self.arena.lock(Duration::ZERO) {
                     locked.trim();

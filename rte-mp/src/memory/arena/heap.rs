@@ -141,6 +141,10 @@ impl Arena {
     }
 
     fn directory(&self) -> Directory {
+        // Once it was found, nobody can have it elsewhere.
+        if let Some(offset) = self.heap.directory.get() {
+            return Directory::At(*offset);
+        }
         // Acquire: pairs with the Release in `make`, so that who sees where it is sees its zeros.
         let start = self.area.words(HEAP + 1)[HEAP].load(Ordering::Acquire);
         let data = self.header.data();
@@ -203,9 +207,7 @@ impl<'a> Locked<'a> {
     pub(crate) fn trim(&self) {
         let Some(heap) = self.arena.heap() else { return };
         heap.retire_all();
-        let mut zones = self.arena.table(|table| table.extents());
-        zones.sort_unstable_by_key(|extent| extent.start);
-        heap.trim(&zones, |extent| {
+        heap.trim(&self.gaps(), |extent| {
             // If it fails, the pages stay with the arena, and who takes them next has them.
             let _ = self.arena.punch(&whole_pages(&extent));
         });

@@ -14,6 +14,7 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::sys::gaps::{lock_range, unlock_range};
+use crate::time::deadline_after;
 
 /// The byte that is locked.
 const START: u64 = 0;
@@ -31,7 +32,7 @@ pub(super) struct Held(File);
 /// # Errors
 /// `TimedOut` if others had it all the time, who may be stopped; else the kernel's.
 pub(super) fn take(file: &File, timeout: Duration) -> io::Result<Held> {
-    let deadline = Instant::now() + timeout;
+    let deadline = deadline_after(Instant::now(), timeout);
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let held = Held(OpenOptions::new().read(true).write(true).open(path)?);
     let mut attempts = 0;

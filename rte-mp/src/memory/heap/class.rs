@@ -1,7 +1,7 @@
 //! The sizes of small blocks.
 //!
-//! Each span holds blocks of one size, side by side. A length is rounded up to the next size, which
-//! is at most half as long again, and the sizes fill a span but for a few cache lines.
+//! Each span holds blocks of one size, side by side. A length is rounded up to the next size, of which
+//! there are two to each doubling, as a rule; and they fill a span but for a sixteenth of it at most.
 
 use std::num::NonZeroU8;
 

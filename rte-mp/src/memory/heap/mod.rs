@@ -144,12 +144,13 @@ impl Heap {
 
     /// Frees a block, whoever allocated it.
     ///
-    /// A small block takes no lock; a large one blocks while other members take memory, for at most
-    /// the lock timeout. After every few megabytes pages are given back to the system.
+    /// Of a small block it does not block; a large one blocks while other members take memory, for at
+    /// most the lock timeout. After every few megabytes pages are given back to the system.
     ///
     /// # Errors
     /// - [`HeapError::NotABlock`]: none begins there. Who frees a block twice is told so, unless it
-    ///   was allocated anew in between: then that block is freed.
+    ///   was allocated anew in between: then that block is freed, and where the place was given to
+    ///   blocks of another size at that very moment, perhaps one of those.
     /// - [`HeapError::Dpdk`], [`HeapError::Memory`]: as [`Heap::allocate`].
     ///
     /// DPDK 25.11: `rte_free`. Differs from DPDK: a block that is none is an error, and does no harm;
@@ -167,7 +168,8 @@ impl Heap {
     /// Makes a block longer or shorter, and aligned to `align`. It keeps what it holds, up to the
     /// shorter of the lengths. It may be elsewhere afterwards: `block` is freed then.
     ///
-    /// Blocks as [`Heap::allocate`] does. A block that becomes shorter always has room.
+    /// Blocks as [`Heap::allocate`] and [`Heap::free`] do, one after the other. A block that becomes
+    /// shorter always has room.
     ///
     /// # Errors
     /// As [`Heap::allocate`] and [`Heap::free`]; the block is what it was then.
@@ -189,7 +191,8 @@ impl Heap {
         }
     }
 
-    /// Gives how many bytes a block has: as many as were asked for, or more. Does not block.
+    /// Gives how many bytes a block has: as many as were asked for, or more. Blocks only in a
+    /// secondary that uses memory for the first time, as [`Heap::allocate`].
     ///
     /// # Errors
     /// As [`Heap::free`].

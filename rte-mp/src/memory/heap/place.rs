@@ -9,7 +9,7 @@
 use std::iter;
 use std::ops::Range;
 
-use super::class::{BITMAP, Class, UNIT};
+use super::class::{Class, UNIT};
 use super::grid::{CHANGING, FREED, Map, Words};
 use super::spans::{Block, CLOSED, Small, Spans};
 use super::unit::Unit;
@@ -112,14 +112,23 @@ impl<W: Words + ?Sized> Spans<'_, W> {
         Small::new(unit, class, 0)
     }
 
-    /// Makes a unit a span whose first `taken` blocks are taken, of which there is one at most. That
-    /// opens the words of its bits.
+    /// Makes a unit a span whose first `taken` blocks are taken, of which there is one at most.
+    ///
+    /// The words of its bits are opened last, and no others: one who meant to take a block of an
+    /// earlier span there may still be at it, and finds them closed as long as the unit is no span.
+    /// Whoever is killed before they are all open leaves that to [`Spans::repair`].
     fn make_span(&self, unit: usize, class: Class, taken: u64) {
         let bitmap = self.grid.bitmap_of(unit);
+        let rows = class.bits().count();
+        // Those of a unit that never was a span are open, but nobody has ever meant them.
+        (bitmap..bitmap + rows).for_each(|at| self.words.store(at, CLOSED));
+        self.words.store(CHANGING, 1);
+        self.mark(Map::Used, unit..unit + 1);
+        self.words.store(self.grid.word_of(unit), Unit::Span(class).word());
         self.words.store(bitmap, taken);
-        (bitmap + 1..bitmap + BITMAP).for_each(|at| self.words.store(at, 0));
-        self.make(unit, 1, Unit::Span(class));
+        (bitmap + 1..bitmap + rows).for_each(|at| self.words.store(at, 0));
         self.mark(Map::Roomy(class), unit..unit + 1);
+        self.words.store(CHANGING, 0);
     }
 
     /// Makes so many units from `unit` on one block.
@@ -197,15 +206,14 @@ impl<W: Words + ?Sized> Spans<'_, W> {
         freed
     }
 
-    /// Gives the pages of free units back, by `give_back`, but for those that `zones` lie in, which
-    /// are in order.
-    pub(crate) fn trim(&self, zones: &[Extent], mut give_back: impl FnMut(Extent)) {
+    /// Gives the pages of units back, by `give_back`, that lie in `gaps`: what nobody has, the lowest
+    /// first.
+    pub(crate) fn trim(&self, gaps: &[Extent], mut give_back: impl FnMut(Extent)) {
         self.words.store(FREED, 0);
         let is_free = |&unit: &usize| {
             let extent = self.grid.extent_of(unit, 1);
-            let behind = zones.partition_point(|zone| zone.end <= extent.start);
-            let is_zone = zones.get(behind).is_some_and(|zone| zone.start < extent.end);
-            !is_zone && self.marked(Map::Used, unit..unit + 1).next().is_none()
+            let at = gaps.partition_point(|gap| gap.end <= extent.start);
+            gaps.get(at).is_some_and(|gap| gap.start <= extent.start && extent.end <= gap.end)
         };
         let mut units = self.marked(Map::Touched, 0..self.grid.count).filter(is_free).peekable();
         while let Some(first) = units.next() {

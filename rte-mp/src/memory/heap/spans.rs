@@ -4,9 +4,10 @@
 //! Who is killed before or after it has the block or has it not; nobody else is concerned.
 //!
 //! A span in which nothing is taken is made a free unit by who has the arena's lock. He first closes
-//! all words of its bits, each by an exchange from 0; from then on no bit of them can be set. They are
-//! opened when the unit becomes a span again, perhaps of another size. **So who sets a bit keeps the
-//! unit the span that it is**, and only has to look then whether it is the one that he meant.
+//! all words of its bits, each by an exchange from 0; from then on no bit of them can be set. When the
+//! unit becomes a span again, perhaps of another size, the words of its own bits are opened, and no
+//! others. **So who sets a bit keeps the unit the span that it is**, and only has to look then whether
+//! it is the one that he meant.
 //!
 //! Nobody waits for anybody: each step is tried a limited number of times, since others may write
 //! what they like.
@@ -75,7 +76,13 @@ impl<'a, W: Words + ?Sized> Spans<'a, W> {
     /// Takes a block of this size out of any span, also of those that somebody who died has left
     /// without a mark. It takes longer than [`Spans::take`].
     pub(crate) fn search(&self, class: Class) -> Option<Small> {
-        self.marked(Map::Used, 0..self.grid.count).find_map(|unit| self.take_of(unit, class))
+        let mut units = self.marked(Map::Used, 0..self.grid.count);
+        units.find_map(|unit| {
+            let small = self.take_of(unit, class)?;
+            // The mark that was lost: others need not search for what is left.
+            self.mark(Map::Roomy(class), unit..unit + 1);
+            Some(small)
+        })
     }
 
     /// Takes a block out of `unit`, if it is a span of this size that has one.

@@ -212,11 +212,14 @@ impl Store<'_> {
                 // Both lie in the mapping, whose length is a `usize`.
                 let len = block.len().min(want.len) as usize;
                 self.arena.area().copy(offset as usize, new as usize, len);
-                self.free(offset).map(|_| new).map_err(|lack| {
-                    // As it was before, if that can be had.
-                    let _ = self.free(new);
-                    Unresized::Lack(lack)
-                })
+                match self.free(offset) {
+                    Ok(_) => Ok(new),
+                    Err(lack) => {
+                        // As it was before, if that can be had.
+                        let _ = self.free(new);
+                        if may_stay { Ok(offset) } else { Err(Unresized::Lack(lack)) }
+                    }
+                }
             }
             // It is longer than wanted, which does no harm.
             Err(_) if may_stay => Ok(offset),

@@ -119,17 +119,6 @@ impl Shared {
         }
     }
 
-    /// Gives the arena if this member has it, and it is still the group's; without the making of an
-    /// error, for who asks very often.
-    pub(super) fn arena(&self) -> Option<&Arena> {
-        match self.memory.ground.get()? {
-            Ground::Arena(attached) if !self.left.is_set() && self.is_current(attached) => {
-                Some(&attached.arena)
-            }
-            Ground::Arena(_) | Ground::Primary(_) => None,
-        }
-    }
-
     fn attach(&self) -> Result<&Ground, MemoryError> {
         let arena = attach::attach(self)?;
         // Not kept if the primary has changed meanwhile: the next one has another.

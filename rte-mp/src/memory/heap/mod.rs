@@ -232,16 +232,11 @@ impl Heap {
     }
 
     fn store(&self) -> Result<Store<'_>, HeapError> {
-        let arena = match self.shared.arena() {
-            Some(arena) => arena,
-            None => self.attach()?,
-        };
-        Ok(Store { arena, timeout: self.shared.runtime.lock_timeout })
-    }
-
-    fn attach(&self) -> Result<&Arena, HeapError> {
         match self.shared.ground().map_err(|source| HeapError::Memory { source })? {
-            Ground::Arena(attached) => Ok(&attached.arena),
+            Ground::Arena(attached) => {
+                let timeout = self.shared.runtime.lock_timeout;
+                Ok(Store { arena: &attached.arena, timeout })
+            }
             Ground::Primary(_) => Err(HeapError::Dpdk { prefix: self.shared.prefix() }),
         }
     }

@@ -10,7 +10,7 @@ use crate::common::heap_hammer::{HeapHammer, ROWS, SIZE, open_ledger};
 use crate::common::{Scene, at_once};
 
 /// How long members are killed.
-const KILLING: Duration = Duration::from_secs(20);
+const KILLING: Duration = Duration::from_secs(10);
 
 fn hammering(scene: &Scene, row: usize, seed: u64) -> Child {
     let mut child = Child::member(scene, "secondary");

@@ -395,7 +395,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Inputs that once failed are kept beside this file and tried first.
 fn config() -> ProptestConfig {
     let kept = FileFailurePersistence::WithSource("regressions");
-    let cases = if cfg!(debug_assertions) { 32 } else { 256 };
+    let cases = if cfg!(debug_assertions) { 12 } else { 256 };
     ProptestConfig { cases, failure_persistence: Some(Box::new(kept)), ..Default::default() }
 }
 

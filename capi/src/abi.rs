@@ -216,6 +216,9 @@ fn duplicate(fd: c_int) -> Result<OwnedFd, Errno> {
         .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EBADF)))
 }
 
+/// What stands for an address that devices cannot use (`RTE_BAD_IOVA`).
+pub(crate) const BAD_IOVA: u64 = u64::MAX;
+
 /// `struct rte_memzone`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, packed)]

@@ -9,15 +9,12 @@ use std::ptr::{self, NonNull};
 
 use rte_mp::{Heap, HeapError};
 
-use crate::abi::MallocSocketStats;
+use crate::abi::{BAD_IOVA, MallocSocketStats};
 use crate::border::{Errno, enter};
 use crate::{eal, log};
 
-/// What stands for an address that devices cannot use (`RTE_BAD_IOVA`).
-const BAD_IOVA: u64 = u64::MAX;
-
 fn heap() -> Result<Heap, Errno> {
-    eal::group().map(|group| group.heap()).ok_or(Errno::UNSUPPORTED)
+    Ok(eal::any_group()?.heap())
 }
 
 fn errno(error: HeapError) -> Errno {

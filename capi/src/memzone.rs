@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rte_mp::{Group, ReserveError};
 
 use crate::abi;
-use crate::border::{Errno, bytes, enter, write};
+use crate::border::{Errno, bytes, enter, negative, write};
 use crate::eal;
 
 /// DPDK counts zones in whole cache lines (`RTE_CACHE_LINE_SIZE`).
@@ -25,8 +25,6 @@ const ANY_SOCKET: c_int = -1;
 const NAME_SIZE: usize = 32;
 /// Which pages to take, and how to lay them out (`RTE_MEMZONE_*`): nothing here, but no other is right.
 const KNOWN_FLAGS: c_uint = 0x001f_0307;
-/// What stands for an address that devices cannot use (`RTE_BAD_IOVA`).
-const BAD_IOVA: u64 = u64::MAX;
 
 /// `rte_memzone_walk`'s function.
 type Visit = unsafe extern "C" fn(zone: *const abi::Memzone, argument: *mut c_void);
@@ -116,7 +114,7 @@ fn reserve(
 ) -> *const abi::Memzone {
     enter(ptr::null(), || {
         let name = name.ok_or(Errno::INVALID)?;
-        let group = member()?;
+        let group = eal::any_group()?;
         let zones = group.memzones();
         let errno = |error: ReserveError| Errno(error.errno());
         // What cannot be rounded up is told among the other mistakes.
@@ -145,7 +143,7 @@ pub(crate) unsafe extern "C" fn rte_memzone_lookup(name: *const c_char) -> *cons
     enter(ptr::null(), || {
         // SAFETY: the caller says that it is a C string.
         let name = unsafe { bytes(name) }.ok_or(Errno::INVALID)?;
-        let group = member()?;
+        let group = eal::any_group()?;
         // A name that no zone can have is one that no zone has.
         if name.is_empty() || name.len() >= NAME_SIZE {
             return Err(Errno(libc::ENOENT));
@@ -197,7 +195,7 @@ fn describe(zone: rte_mp::Memzone) -> *const abi::Memzone {
     let info = zone.info();
     let description = Box::new(abi::Memzone {
         name,
-        iova: info.iova().unwrap_or(BAD_IOVA),
+        iova: info.iova().unwrap_or(abi::BAD_IOVA),
         addr: zone.as_ptr().addr() as u64,
         len: zone.len(),
         hugepage_sz: info.page_len(),
@@ -216,18 +214,14 @@ fn describe(zone: rte_mp::Memzone) -> *const abi::Memzone {
 /// Nobody uses the zone any more.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rte_memzone_free(zone: *const abi::Memzone) -> c_int {
-    let result = enter(Err(Errno::INVALID), || Ok(free(zone)));
-    match result {
-        Ok(()) => 0,
-        Err(Errno(errno)) => -errno,
-    }
+    negative(|| free(zone))
 }
 
 fn free(description: *const abi::Memzone) -> Result<(), Errno> {
     if description.is_null() {
         return Err(Errno::INVALID);
     }
-    let group = member()?;
+    let group = eal::any_group()?;
     let is_meant = |known: &&Known| ptr::eq(&raw const *known.description, description);
     let zone = known().here.values().find(is_meant).map(|known| known.zone.clone());
     let zone = zone.ok_or(Errno::INVALID)?;
@@ -249,7 +243,7 @@ fn free(description: *const abi::Memzone) -> Result<(), Errno> {
 pub(crate) unsafe extern "C" fn rte_memzone_walk(visit: Option<Visit>, argument: *mut c_void) {
     enter((), || {
         let visit = visit.ok_or(Errno::INVALID)?;
-        let group = member()?;
+        let group = eal::any_group()?;
         for info in group.memzones().iter().map_err(|error| Errno(error.errno()))? {
             // One that was freed meanwhile, or cannot be mapped, is left out.
             if let Ok(zone) = lookup(&group, info.name().as_bytes()) {
@@ -269,12 +263,8 @@ pub(crate) unsafe extern "C" fn rte_memzone_walk(visit: Option<Visit>, argument:
 pub(crate) unsafe extern "C" fn rte_memzone_dump(file: *mut libc::FILE) {
     enter((), || {
         let mut text = Vec::new();
-        member()?.memzones().dump(&mut text).map_err(|error| Errno(error.errno()))?;
+        eal::any_group()?.memzones().dump(&mut text).map_err(|error| Errno(error.errno()))?;
         // SAFETY: the caller says that it is null or a stream.
         unsafe { write(file, &text) }
     });
-}
-
-fn member() -> Result<Group, Errno> {
-    eal::group().ok_or(Errno::UNSUPPORTED)
 }

@@ -23,7 +23,9 @@ use crate::mp::actions::{self, EarlyActions};
 use crate::{alarm, lcore, log, time, usage};
 
 pub(crate) use self::at_exit::is_exiting;
-pub(crate) use self::state::{group, is_alone, is_outside, shared_group, wait_until_joined};
+pub(crate) use self::state::{
+    any_group, group, is_alone, is_outside, shared_group, wait_until_joined,
+};
 
 /// The group's directory, for as long as C may look at it.
 static RUNTIME_DIR: OnceLock<CString> = OnceLock::new();

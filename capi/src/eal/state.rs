@@ -61,6 +61,11 @@ pub(crate) fn group() -> Option<Group> {
     state().member().map(|member| member.group.clone())
 }
 
+/// Gives the group, also one that nobody shares.
+pub(crate) fn any_group() -> Result<Group, Errno> {
+    group().ok_or(Errno::UNSUPPORTED)
+}
+
 /// Gives the group if there are others to talk to.
 pub(crate) fn shared_group() -> Result<Group, Errno> {
     match state().member() {

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use rte_mp::{FreeError, Group, LookupError, MemzoneInfo, Memzones, ReserveError};
 
+use super::dice::Dice;
+
 /// How many names there are to strike at.
 const NAMES: u64 = 48;
 
@@ -22,21 +24,18 @@ pub(crate) const ROOM: u64 = SIZE - TABLE;
 
 pub(crate) struct Hammer {
     zones: Memzones,
-    state: u64,
+    dice: Dice,
 }
 
 impl Hammer {
     /// What it does depends on the seed alone.
     pub(crate) fn new(group: &Group, seed: u64) -> Self {
-        Self { zones: group.memzones(), state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
+        Self { zones: group.memzones(), dice: Dice::new(seed) }
     }
 
     /// Gives a number below `limit`.
     pub(crate) fn random(&mut self, limit: u64) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        (self.state >> 11) % limit
+        self.dice.below(limit)
     }
 
     /// Goes on until something goes wrong.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rte_mp::{Group, Heap, HeapError, Memzone};
 
 use super::arena_of;
+use super::dice::Dice;
 
 /// The size of the arena of these tests.
 pub(crate) const SIZE: u64 = 8 << 20;
@@ -61,7 +62,7 @@ pub(crate) struct HeapHammer {
     bytes: Bytes,
     ledger: Memzone,
     row: usize,
-    state: u64,
+    dice: Dice,
 }
 
 /// Has the ledger be there.
@@ -73,16 +74,13 @@ impl HeapHammer {
     /// What it does depends on the seed alone. Its blocks are in this row of the ledger.
     pub(crate) fn new(group: &Group, row: usize, seed: u64) -> Self {
         let ledger = group.memzones().lookup(LEDGER).unwrap();
-        let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        Self { heap: group.heap(), bytes: Bytes::of(group), ledger, row, state }
+        let dice = Dice::new(seed);
+        Self { heap: group.heap(), bytes: Bytes::of(group), ledger, row, dice }
     }
 
     /// Gives a number below `limit`.
     pub(crate) fn random(&mut self, limit: u64) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        (self.state >> 11) % limit
+        self.dice.below(limit)
     }
 
     /// Goes on until something goes wrong.

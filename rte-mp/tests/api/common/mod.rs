@@ -1,6 +1,7 @@
 //! What the tests share: a group's own place, the count of descriptors, waiting for events.
 
 pub(crate) mod child;
+mod dice;
 pub(crate) mod hammer;
 pub(crate) mod heap_hammer;
 pub(crate) mod raw;

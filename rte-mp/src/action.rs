@@ -299,6 +299,10 @@ impl Request {
         self.credentials.map(|credentials| credentials.uid)
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(crate) fn credentials(&self) -> Option<Credentials> {
         self.credentials
     }

@@ -30,6 +30,7 @@ use crate::request;
 use crate::route::Target;
 use crate::runtime::Runtime;
 use crate::send;
+use crate::services;
 use crate::shared::{Settings, Shared};
 use crate::stats::Stats;
 use crate::to::To;
@@ -133,6 +134,7 @@ impl Group {
         let start = || {
             let shared = Arc::new(Shared::new(runtime, settings, actions, memory)?);
             shared.memory.serve(&shared.actions);
+            services::serve(&shared.actions);
             let membership =
                 |engine| Membership { shared: Arc::clone(&shared), ignored_flags, engine };
             let engine = Engine::start(&shared, drive, workers).inspect_err(|_| shared.leave())?;

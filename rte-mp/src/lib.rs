@@ -29,6 +29,7 @@ mod request;
 mod route;
 mod runtime;
 mod send;
+mod services;
 mod shared;
 mod stats;
 mod sync;
@@ -47,7 +48,7 @@ pub use builder::{Drive, GroupBuilder};
 pub use error::{
     ArenaError, DisableError, DumpError, FreeError, HeapError, HugepagesError, JoinError,
     LookupError, MembersError, MemoryError, MessageError, NoReplyError, ParamError, RegisterError,
-    ReplyError, RequestError, ReserveError, SendError, StartError, ZoneAccessError,
+    ReplyError, RequestError, ReserveError, SendError, ServiceError, StartError, ZoneAccessError,
 };
 pub use follow::Events;
 pub use future::ReplyFuture;
@@ -62,7 +63,7 @@ pub use rte_mp_proto::{
     ActionName, Event, Flavor, Kind, Layout, Member, NameError, PeerName, PeerNameError, Role,
     Version, VersionError,
 };
-pub use runtime::primary_is_alive;
+pub use runtime::{default_runtime_base, primary_is_alive};
 pub use stats::{ByKind, ByOutcome, ByReason, Stats};
 pub use to::To;
 

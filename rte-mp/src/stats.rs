@@ -24,6 +24,58 @@ pub struct Stats {
     pub closed_fds: u64,
 }
 
+impl Stats {
+    /// How many counters there are.
+    const COUNT: usize = 26;
+
+    /// Lists the counters in the order in which they are sent to other members.
+    fn counters(&mut self) -> [&mut u64; Self::COUNT] {
+        let Self { sent, received, dropped, requests, panics, closed_fds } = self;
+        [
+            &mut sent.messages,
+            &mut sent.requests,
+            &mut sent.replies,
+            &mut sent.ignores,
+            &mut received.messages,
+            &mut received.requests,
+            &mut received.replies,
+            &mut received.ignores,
+            &mut dropped.length,
+            &mut dropped.truncated,
+            &mut dropped.malformed,
+            &mut dropped.fd_count,
+            &mut dropped.unbound,
+            &mut dropped.foreign_user,
+            &mut dropped.wrong_door,
+            &mut dropped.stray_answer,
+            &mut dropped.no_action,
+            &mut dropped.undelivered,
+            &mut requests.replied,
+            &mut requests.ignored,
+            &mut requests.timed_out,
+            &mut requests.died,
+            &mut requests.unsendable,
+            &mut requests.abandoned,
+            panics,
+            closed_fds,
+        ]
+    }
+
+    pub(crate) fn to_words(mut self) -> [u64; Self::COUNT] {
+        self.counters().map(|counter| *counter)
+    }
+
+    /// Makes them of as many words as there are counters; `None` of any other number.
+    pub(crate) fn from_words(words: impl Iterator<Item = u64>) -> Option<Self> {
+        let mut stats = Self::default();
+        let mut words = words.fuse();
+        for counter in stats.counters() {
+            *counter = words.next()?;
+        }
+        words.next().is_none().then_some(stats)
+    }
+}
+
 /// A count for each kind of datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -159,4 +211,19 @@ impl Counters {
 fn add(counter: &AtomicU64, count: u64) {
     // Relaxed: counters order nothing.
     counter.fetch_add(count, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_come_back_as_they_were_sent() {
+        let words: Vec<u64> = (1..=Stats::COUNT as u64).collect();
+        let stats = Stats::from_words(words.iter().copied()).unwrap();
+        assert_eq!(stats.to_words().as_slice(), words);
+        assert_eq!((stats.sent.messages, stats.received.messages, stats.closed_fds), (1, 5, 26));
+        assert_eq!(Stats::from_words(words[1..].iter().copied()), None);
+        assert_eq!(Stats::from_words(words.iter().chain(&[0]).copied()), None);
+    }
 }

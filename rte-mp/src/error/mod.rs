@@ -8,6 +8,7 @@ mod memory;
 mod message;
 mod request;
 mod send;
+mod service;
 mod zones;
 
 use std::io;
@@ -22,6 +23,7 @@ pub use memory::{ArenaError, MemoryError};
 pub use message::{MessageError, ParamError};
 pub use request::{NoReplyError, RequestError};
 pub use send::{ReplyError, SendError};
+pub use service::ServiceError;
 pub use zones::{DumpError, FreeError, LookupError, ReserveError, ZoneAccessError};
 
 /// The errno of an error from the system, `EIO` if it has none.

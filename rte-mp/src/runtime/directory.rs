@@ -153,6 +153,15 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<(), JoinError> {
     Err(JoinError::Prefix { prefix: prefix.to_owned(), reason })
 }
 
+/// Names the directory below which DPDK would have the groups of this process, each in
+/// `dpdk/<file prefix>`; see [`GroupBuilder::runtime_base`](crate::GroupBuilder::runtime_base). Touches
+/// nothing.
+///
+/// DPDK 25.11: `eal_filesystem.h`, `eal_get_runtime_dir`.
+pub fn default_runtime_base() -> PathBuf {
+    default_base().into()
+}
+
 fn default_base() -> OsString {
     choose_base(
         env::var_os("RUNTIME_DIRECTORY"),

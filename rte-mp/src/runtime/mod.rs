@@ -33,6 +33,7 @@ use crate::transport::socket::{self, Presence};
 use crate::unique::random;
 
 pub(crate) use self::directory::Directory;
+pub use self::directory::default_runtime_base;
 
 /// Tells whether a primary holds its lock on the config file at `config`, of whatever group, native or
 /// of DPDK: `<directory of the group>/config`. A primary sees its own lock, too.

@@ -33,6 +33,7 @@ mod memory_zones;
 mod messages;
 mod requests;
 mod restart;
+mod services;
 mod stats;
 mod tokio;
 mod typed_params;

@@ -3,7 +3,6 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use rte_mp::{Group, Request, Role};
 use super::Failure;
 use super::actions;
 use super::script::{Answer, Done, Part, Report, Task};
-use crate::chain;
+use crate::status::{Status, chain};
 
 const FILE_PREFIX: &str = "demo";
 
@@ -35,13 +34,13 @@ pub(super) struct Member {
 }
 
 /// Is a member until there are no more orders, which is also when the coordinator is gone.
-pub(crate) fn run(args: &MemberArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &MemberArgs) -> Result<Status, Failure> {
     let start = Instant::now();
     let member = match Member::join(args) {
         Ok(member) => member,
         Err(error) => {
             report(0, Err(chain(error.as_ref())))?;
-            return Ok(ExitCode::FAILURE);
+            return Ok(Status::Refused);
         }
     };
     report(0, Ok(Done { time: start.elapsed(), note: "joined".to_owned() }))?;
@@ -54,7 +53,7 @@ pub(crate) fn run(args: &MemberArgs) -> Result<ExitCode, Failure> {
         report(number, answer)?;
     }
     member.group.leave();
-    Ok(ExitCode::SUCCESS)
+    Ok(Status::Done)
 }
 
 fn report(number: usize, answer: Answer) -> io::Result<()> {

@@ -7,88 +7,66 @@
 mod actions;
 mod cast;
 mod member;
+mod records;
 mod script;
 mod steps;
 mod tasks;
 
 use std::error::Error;
-use std::io::{self, Write};
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-
 use cast::Cast;
-use script::Answer;
+use records::{Joined, Step, Summary};
 use steps::STEPS;
 
-pub(crate) use member::{MemberArgs, run as run_member};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::status::{self, Status, chain};
 
-/// An error of anything here; it is only ever printed.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) use member::MemberArgs;
+
+/// An error of anything here; it is only ever printed, and some of it by other processes.
+type Failure = Box<dyn Error + Send + Sync>;
 
 /// How long the whole demo may take.
 const PATIENCE: Duration = Duration::from_secs(9);
 
 /// Plays the demo, and tells whether all of it holds.
-pub(crate) fn run(output: &mut impl Write) -> Result<ExitCode, Failure> {
-    let interrupted = catch_signals()?;
+pub(crate) fn run(output: &mut Output) -> Result<Status, status::Failure> {
+    let interrupt = Interrupt::catch()?;
     let start = Instant::now();
-    let directory = tempfile::Builder::new()
-        .prefix("rte-mp-demo-")
-        .tempdir()
-        .map_err(|error| format!("cannot make a runtime directory: {error}"))?;
-    let mut cast = Cast::start(directory.path(), start + PATIENCE)?;
-    let [primary, first, second] = cast.pids();
-    writeln!(
-        output,
-        "A primary (process {primary}) and two secondaries ({first}, {second}) joined in {:.1?}.\n",
-        start.elapsed()
-    )?;
+    let directory = tempfile::Builder::new().prefix("rte-mp-demo-").tempdir().map_err(|error| {
+        status::Failure::refused(format_args!("cannot make a runtime directory: {error}"))
+    })?;
+    let mut cast = Cast::start(directory.path(), start + PATIENCE).map_err(in_one_line)?;
+    output.show(&Joined::new(cast.pids(), start.elapsed()))?;
 
     let mut failed = 0;
     for (number, step) in (1..).zip(STEPS) {
-        if interrupted.load(Ordering::Relaxed) {
-            return Err("interrupted".into());
+        if interrupt.is_caught() {
+            return Err(status::Failure::refused("interrupted"));
         }
         let answer = (step.play)(&mut cast);
         failed += usize::from(answer.is_err());
-        show(output, number, step.title, &answer)?;
+        output.show(&Step::new(number, step.title, answer))?;
     }
     if failed == 0 {
-        cast.end()?;
+        cast.end().map_err(in_one_line)?;
     }
     drop(cast);
-    directory.close().map_err(|error| format!("cannot remove the runtime directory: {error}"))?;
+    directory.close().map_err(|error| {
+        status::Failure::refused(format_args!("cannot remove the runtime directory: {error}"))
+    })?;
 
-    let (count, time) = (STEPS.len(), start.elapsed());
-    if failed == 0 {
-        writeln!(output, "\nAll {count} steps hold. The demo took {time:.1?}.")?;
-        Ok(ExitCode::SUCCESS)
-    } else {
-        writeln!(output, "\n{failed} of {count} steps failed. The demo took {time:.1?}.")?;
-        Ok(ExitCode::FAILURE)
-    }
+    output.show(&Summary::new(STEPS.len(), failed, start.elapsed()))?;
+    Ok(if failed == 0 { Status::Done } else { Status::Refused })
 }
 
-/// Has Ctrl-C and `SIGTERM` noted from now on, so that they do not keep us from tidying up.
-fn catch_signals() -> io::Result<Arc<AtomicBool>> {
-    let caught = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&caught))?;
-    }
-    Ok(caught)
+/// Is one of its members.
+pub(crate) fn run_member(args: &MemberArgs) -> Result<Status, status::Failure> {
+    member::run(args).map_err(in_one_line)
 }
 
-/// Writes the line of one step.
-fn show(output: &mut impl Write, number: usize, title: &str, answer: &Answer) -> io::Result<()> {
-    let blank = "";
-    match answer {
-        Ok(done) => {
-            writeln!(output, "{number:>2}  {title:<26}  ok      {:>8.1?}  {}", done.time, done.note)
-        }
-        Err(reason) => writeln!(output, "{number:>2}  {title:<26}  FAILED  {blank:>8}  {reason}"),
-    }
+fn in_one_line(failure: Failure) -> status::Failure {
+    status::Failure::refused(chain(failure.as_ref()))
 }

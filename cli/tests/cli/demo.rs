@@ -11,6 +11,8 @@ use rustix::process::{
 };
 use tempfile::TempDir;
 
+use crate::support::rte_mp;
+
 const TITLES: [&str; 12] = [
     "sync request",
     "async request",
@@ -48,6 +50,28 @@ fn every_step_is_shown_and_holds() {
     let last = ended.lines.last().unwrap();
     assert!(last.starts_with("All 12 steps hold. The demo took "), "{last}");
     assert_nothing_is_left(&room, &ended.lines);
+}
+
+#[test]
+fn programs_get_an_object_for_each_step() {
+    let room = tempfile::tempdir().unwrap();
+    let output = command(&room).args(["demo", "--json"]).output().unwrap();
+    assert_eq!((output.status.code(), errors(&output).as_str()), (Some(0), ""));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let objects: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [joined, steps @ .., summary] = &objects[..] else { panic!("{text}") };
+    assert_eq!((&joined["type"], joined["secondary_pids"][1].is_u64()), (&"demo".into(), true));
+    for (number, (step, title)) in (1..).zip(steps.iter().zip(TITLES)) {
+        assert_eq!((&step["type"], &step["number"]), (&"step".into(), &number.into()));
+        assert_eq!((&step["title"], &step["ok"]), (&title.into(), &true.into()));
+        assert!(step["time_ns"].as_u64().is_some_and(|time| time > 0), "{step}");
+    }
+    assert_eq!(
+        (&summary["type"], &summary["steps"]),
+        (&"demo_summary".into(), &TITLES.len().into())
+    );
+    assert_eq!((steps.len(), &summary["failed"]), (TITLES.len(), &0.into()));
 }
 
 #[test]
@@ -137,7 +161,7 @@ fn a_wrong_command_line_is_a_usage_error() {
     for words in cases {
         let output = command(&room).args(words).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{words:?}");
-        assert!(errors(&output).contains("Usage: rte-mp"), "{words:?}");
+        assert!(errors(&output).contains("rte-mp"), "{words:?}");
         assert!(output.stdout.is_empty(), "{words:?}");
     }
 }
@@ -192,8 +216,8 @@ fn assert_nothing_is_left(room: &TempDir, lines: &[String]) {
 }
 
 fn command(room: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rte-mp"));
-    command.env("TMPDIR", room.path()).env_remove("RTE_MP_BUSY_POLL_US").stdin(Stdio::null());
+    let mut command = rte_mp();
+    command.env("TMPDIR", room.path());
     command
 }
 

@@ -1,0 +1,139 @@
+//! Which group is meant, joining it, and who is meant in it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rte_mp::{Group, GroupBuilder, Member, PeerName, Role, default_runtime_base, primary_is_alive};
+
+use crate::args::Common;
+use crate::status::Failure;
+
+/// The prefix that DPDK takes where none is given.
+const DEFAULT_PREFIX: &str = "rte";
+
+impl Common {
+    /// Gives the directory that holds `dpdk/PREFIX`.
+    pub(crate) fn base(&self) -> PathBuf {
+        self.runtime_dir.clone().unwrap_or_else(default_runtime_base)
+    }
+
+    /// Names the group: the one that was given, else `rte` if it runs, else the only one that does.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub(crate) fn prefix(&self) -> Result<String, Failure> {
+        if let Some(prefix) = &self.file_prefix {
+            return Ok(prefix.clone());
+        }
+        let base = self.base();
+        let mut live = live_prefixes(&base)?;
+        if live.len() > 1 && live.iter().any(|prefix| prefix == DEFAULT_PREFIX) {
+            return Ok(DEFAULT_PREFIX.to_owned());
+        }
+        match (live.pop(), live.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => Err(Failure::no_group(format_args!(
+                "no group is running under {}; start its primary, or name another place with --runtime-dir",
+                base.join("dpdk").display()
+            ))),
+            (Some(last), false) => Err(Failure::usage(format_args!(
+                "several groups are running: {}, {last}; choose one with --file-prefix",
+                live.join(", ")
+            ))),
+        }
+    }
+
+    /// Begins to join the group as a secondary.
+    ///
+    /// # Errors
+    /// As [`Common::prefix`].
+    pub(crate) fn builder(&self) -> Result<GroupBuilder, Failure> {
+        let builder = Group::builder()
+            .file_prefix(self.prefix()?)
+            .role(Role::Secondary)
+            .ready_timeout(self.timeout)
+            .lock_timeout(self.timeout)
+            .send_timeout(self.timeout);
+        Ok(match &self.runtime_dir {
+            Some(base) => builder.runtime_base(base),
+            None => builder,
+        })
+    }
+
+    /// Joins the group as a secondary.
+    ///
+    /// # Errors
+    /// Why it cannot be joined; status 3 if it does not run.
+    pub(crate) fn join(&self) -> Result<Group, Failure> {
+        Ok(self.builder()?.join()?)
+    }
+}
+
+/// Lists the groups below `base` that have a primary, sorted.
+fn live_prefixes(base: &Path) -> Result<Vec<String>, Failure> {
+    let directory = base.join("dpdk");
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Failure::refused(format_args!(
+                "cannot look into {}: {error}",
+                directory.display()
+            )));
+        }
+    };
+    let is_live = |path: &Path| primary_is_alive(&path.join("config")).unwrap_or(false);
+    let mut prefixes: Vec<_> = entries
+        .flatten()
+        .filter(|entry| is_live(&entry.path()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    prefixes.sort();
+    Ok(prefixes)
+}
+
+/// Finds a member of the group that the user names by its process id, by `primary`, or by its socket: the
+/// name or path of the file.
+///
+/// # Errors
+/// Nobody, or more than one, has that name; says who is there.
+pub(crate) fn find_member(group: &Group, wanted: &str) -> Result<Member, Failure> {
+    let members = group.members()?;
+    let is_wanted = |member: &&Member| {
+        let by_role = wanted == "primary" && member.role == Role::Primary;
+        let by_pid = member.pid.is_some_and(|pid| wanted.parse() == Ok(pid));
+        let by_file =
+            member.name.file_name() == wanted || member.name.as_path() == Path::new(wanted);
+        by_role || by_pid || by_file
+    };
+    let found: Vec<_> = members.iter().filter(is_wanted).collect();
+    match found[..] {
+        [member] => Ok(*member),
+        [] if members.is_empty() => Err(Failure::refused(format_args!(
+            "{wanted:?} is no member of the group; it has no other member"
+        ))),
+        [] => Err(Failure::refused(format_args!(
+            "{wanted:?} is no member of the group; its members are {}",
+            listed(&members)
+        ))),
+        _ => Err(Failure::usage(format_args!(
+            "{wanted:?} has joined more than once; name its socket: {}",
+            found.iter().map(|member| file_name(&member.name)).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+fn listed(members: &[Member]) -> String {
+    let names = members.iter().map(|member| match (member.role, member.pid) {
+        (Role::Primary, Some(pid)) => format!("primary ({pid})"),
+        (Role::Primary, None) => "primary".to_owned(),
+        (_, Some(pid)) => pid.to_string(),
+        (_, None) => file_name(&member.name),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn file_name(name: &PeerName) -> String {
+    name.file_name().to_string_lossy().into_owned()
+}

@@ -1,0 +1,72 @@
+//! Ctrl-C and `SIGTERM`: noted, so that a subcommand ends in its own way and leaves nothing behind.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+
+/// What a shell says of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 128 + SIGINT;
+
+/// Tells whether the user wants it to end. Who asks a second time is not kept waiting.
+#[derive(Debug)]
+pub(crate) struct Interrupt {
+    caught: Arc<AtomicBool>,
+    /// Readable once it was caught; never read.
+    bell: UnixStream,
+}
+
+impl Interrupt {
+    /// Has both signals noted from now on.
+    ///
+    /// # Errors
+    /// The kernel's, if descriptors have run out.
+    pub(crate) fn catch() -> io::Result<Self> {
+        let caught = Arc::new(AtomicBool::new(false));
+        let (bell, ringer) = UnixStream::pair()?;
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first signal finds the flag not set yet.
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                INTERRUPTED,
+                Arc::clone(&caught),
+            )?;
+            signal_hook::flag::register(signal, Arc::clone(&caught))?;
+            pipe::register(signal, ringer.try_clone()?)?;
+        }
+        Ok(Self { caught, bell })
+    }
+
+    pub(crate) fn is_caught(&self) -> bool {
+        self.caught.load(Ordering::Relaxed)
+    }
+
+    /// Waits for it, for at most `timeout` (`None`: for ever); tells whether it came.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = left.map(|left| Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            });
+            match poll(&mut [PollFd::new(&self.bell, PollFlags::IN)], left.as_ref()) {
+                Err(Errno::INTR) if !self.is_caught() => {}
+                Ok(_) | Err(_) => return self.is_caught(),
+            }
+        }
+    }
+}
+
+impl AsFd for Interrupt {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}

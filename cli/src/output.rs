@@ -1,0 +1,65 @@
+//! What a subcommand writes: text for people, or a JSON object a line for programs.
+//!
+//! Data goes to the standard output, everything else to the standard error stream. Colours are there on a
+//! terminal only, unless `--color` says otherwise.
+
+use std::fmt::Display;
+use std::io::{self, Stdout, Write};
+use std::time::Duration;
+
+use anstream::AutoStream;
+use serde::Serialize;
+
+use crate::args::Common;
+use crate::status::Failure;
+
+/// The standard output in the form that was asked for.
+pub(crate) struct Output {
+    stream: AutoStream<Stdout>,
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(common: &Common) -> Self {
+        Self { stream: AutoStream::new(io::stdout(), common.color.into()), json: common.json }
+    }
+
+    /// Tells whether programs read it.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Writes a record as a line of its text or as an object, whichever was asked for.
+    ///
+    /// # Errors
+    /// The output is closed or full.
+    pub(crate) fn show(&mut self, record: &(impl Serialize + Display)) -> Result<(), Failure> {
+        if self.json { self.object(record) } else { self.line(record) }
+    }
+
+    /// Writes an object.
+    ///
+    /// # Errors
+    /// As [`Output::show`].
+    pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), Failure> {
+        self.line(serde_json::to_string(object)?)
+    }
+
+    /// Writes a line of text, at once.
+    ///
+    /// # Errors
+    /// As [`Output::show`].
+    pub(crate) fn line(&mut self, text: impl Display) -> Result<(), Failure> {
+        // In one piece: another process may write to the same place.
+        let text = format!("{text}\n");
+        self.stream
+            .write_all(text.as_bytes())
+            .and_then(|()| self.stream.flush())
+            .map_err(Failure::output)
+    }
+}
+
+/// A duration as it stands in JSON; 584 years at most.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

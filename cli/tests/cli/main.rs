@@ -1,0 +1,10 @@
+//! The command as a user runs it: what it writes, how it ends, and that it leaves nothing behind.
+//!
+//! One program for all subcommands, so that what they share is built once.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test fails as a test does")]
+
+mod support;
+
+mod common_options;
+mod demo;

@@ -100,6 +100,15 @@ pub(crate) fn example(name: &str) -> PathBuf {
     path
 }
 
+/// Where the command `rte-mp` is, built in the same way as this test.
+pub(crate) fn rte_mp() -> PathBuf {
+    let this = env::current_exe().expect("a test knows where it is");
+    let directory = this.parent().and_then(Path::parent).expect("tests lie in target/*/deps");
+    let path = directory.join("rte-mp");
+    assert!(path.exists(), "build it first: cargo build -p rte-mp-cli");
+    path
+}
+
 fn run(missing: impl FnOnce() -> Option<Missing>, test: impl FnOnce(&Room)) {
     // One test at a time in a process: the check below counts the descriptors of all threads.
     static ALONE: Mutex<()> = Mutex::new(());

@@ -2,14 +2,14 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rte_mp::{Group, GroupBuilder, JoinError, Role};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use tempfile::TempDir;
 
-use crate::requirements::{example, program};
+use crate::requirements::{example, program, rte_mp};
 use crate::{Peer, Process, Testpmd, ZoneServer};
 
 /// Where one test takes place. All that was made in it is removed with it.
@@ -171,6 +171,13 @@ impl Room {
             "--file-prefix".to_owned(),
             self.prefix.clone(),
         ]
+    }
+
+    /// The command `rte-mp` with these arguments, which finds the groups of this room.
+    pub fn rte_mp(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(rte_mp());
+        command.args(arguments).env_remove("NO_COLOR").stdin(Stdio::null());
+        command
     }
 
     /// A command that runs in this room, whatever program it is.

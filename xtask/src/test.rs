@@ -190,6 +190,8 @@ fn fuzz(options: &Options) -> Result<(), Shortfall> {
 fn dpdk(_: &Options) -> Result<(), Shortfall> {
     let hugepages = dpdk::prepare();
     let library = c_library();
+    // Tests start it beside DPDK processes.
+    command::run(&mut cargo(["build", "--package", "rte-mp-cli"]))?;
     run_tests(&["--package", "rte-mp-interop"], |cargo| {
         // Some of them need no DPDK or no C, and the others say that they are left out.
         if hugepages.is_ok() {

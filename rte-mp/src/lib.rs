@@ -21,6 +21,7 @@ mod flight;
 mod follow;
 mod future;
 mod group;
+pub mod inspect;
 mod lanes;
 mod memory;
 mod message;

@@ -22,7 +22,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use super::directory::Directory;
 use super::{FIRST_PAUSE, wait_a_little};
 use crate::error::JoinError;
-use crate::sys::gaps::{lock_holder, lock_range};
+use crate::sys::gaps::{Holder, lock_holder, lock_range};
 use crate::sys::mapping;
 
 const DISABLED: u8 = MpStatus::Disabled.code();
@@ -56,6 +56,17 @@ impl ConfigFile {
                 Err(JoinError::no_primary(directory))
             }
             Err(error) => Err(JoinError::io("open", &path)(error)),
+        }
+    }
+
+    /// Opens the file to look at it only. It must be a file, and be there.
+    pub(crate) fn open_to_look(directory: &Directory) -> io::Result<Self> {
+        let path = directory.path.join(path::CONFIG);
+        let file = options().open(&path)?;
+        if file.metadata()?.is_file() {
+            Ok(Self { file, path })
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"))
         }
     }
 
@@ -206,6 +217,15 @@ impl ConfigFile {
         }
     }
 
+    /// Reads whether others may attach, if the file says so in a way that is known.
+    pub(crate) fn multi_process(&self, flavor: Flavor) -> Option<MpStatus> {
+        MpStatus::offset(flavor)?;
+        let code = self.mp_status(flavor).ok()?;
+        [MpStatus::Unknown, MpStatus::Disabled, MpStatus::Enabled]
+            .into_iter()
+            .find(|status| status.code() == code)
+    }
+
     fn mp_status(&self, flavor: Flavor) -> io::Result<u8> {
         let Some(offset) = MpStatus::offset(flavor) else { return Ok(MpStatus::Enabled.code()) };
         let mut status = [0];
@@ -214,7 +234,7 @@ impl ConfigFile {
     }
 
     /// Reads magic and version. A file that is too short is not ready.
-    pub(super) fn header(&self) -> io::Result<Header> {
+    pub(crate) fn header(&self) -> io::Result<Header> {
         let mut bytes = [0; Header::LEN];
         match self.file.read_exact_at(&mut bytes, 0) {
             Ok(()) => Ok(Header::parse(bytes)),
@@ -226,7 +246,7 @@ impl ConfigFile {
     }
 
     /// Finds the primary's process id: from its lock (DPDK) or from the file (native).
-    pub(super) fn primary_pid(&self) -> Option<u32> {
+    pub(crate) fn primary_pid(&self) -> Option<u32> {
         let holder = lock_holder(&self.file).ok()??;
         holder.pid.or_else(|| match self.flavor()? {
             Flavor::Native => {
@@ -266,8 +286,13 @@ impl ConfigFile {
         }
     }
 
+    /// Tells who holds the primary's lock, if anybody does.
+    pub(crate) fn lock_holder(&self) -> io::Result<Option<Holder>> {
+        lock_holder(&self.file)
+    }
+
     fn is_locked(&self) -> Result<bool, JoinError> {
-        let holder = lock_holder(&self.file).map_err(JoinError::io("test", &self.path))?;
+        let holder = self.lock_holder().map_err(JoinError::io("test", &self.path))?;
         Ok(holder.is_some())
     }
 

@@ -49,6 +49,12 @@ impl Directory {
         Ok(directory)
     }
 
+    /// Takes the directory at `path` as it is, whatever its name: for looking at it only.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        let prefix = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { prefix, path }
+    }
+
     /// Checks that every socket that we may bind in it has a path that fits an address: who cannot
     /// bind a return address could join, but ask nobody.
     fn check_length(&self) -> Result<(), JoinError> {
@@ -110,11 +116,16 @@ impl Directory {
         self.lock(FlockOperation::NonBlockingLockShared, timeout)
     }
 
+    /// Opens it without any lock, to list it all the same.
+    pub(crate) fn open(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(open(&self.path, flags, Mode::empty())?)
+    }
+
     /// The descriptor is a new one each time: a lock belongs to the open file description, and two
     /// threads that shared one would unlock each other.
     fn lock(&self, operation: FlockOperation, timeout: Duration) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = open(&self.path, flags, Mode::empty())?;
+        let directory = self.open()?;
         let deadline = Instant::now() + timeout;
         let mut pause = FIRST_PAUSE;
         loop {

@@ -6,7 +6,7 @@
 //! DPDK 25.11: `eal.c`, `rte_eal_config_create` and `rte_eal_config_attach`;
 //! `eal_common_proc.c`, `rte_mp_channel_init`.
 
-mod config_file;
+pub(crate) mod config_file;
 mod directory;
 mod inbox;
 pub(crate) mod liveness;

@@ -4,6 +4,7 @@
 //! process owns the socket at a path if one of its descriptors is that socket.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -29,11 +30,30 @@ struct Process {
 
 impl Owners {
     /// Gives a pidfd of process `pid` if it has the socket at `name` open, as far as we may look.
-    pub(super) fn owner(&mut self, pid: u32, name: &PeerName) -> Option<Arc<OwnedFd>> {
+    pub(crate) fn owner(&mut self, pid: u32, name: &PeerName) -> Option<Arc<OwnedFd>> {
         let process = self.processes.entry(pid).or_insert_with(|| Process::open(pid)).as_ref()?;
         inodes(table(&mut self.table), name)
             .any(|inode| process.sockets.contains(&inode))
             .then(|| Arc::clone(&process.pidfd))
+    }
+
+    /// Finds any process that has the socket at `name` open, as far as we may look, and a pidfd of
+    /// it: one that has another id in its own pid namespace, or a child that has inherited the
+    /// socket. Looks at every process, once.
+    pub(crate) fn any_owner(&mut self, name: &PeerName) -> Option<(u32, Arc<OwnedFd>)> {
+        if !self.is_bound(name) {
+            return None;
+        }
+        processes().find_map(|pid| Some((pid, self.owner(pid, name)?)))
+    }
+
+    /// Lists the paths that sockets are bound to, be their files there or not. Those of another
+    /// network namespace do not show.
+    pub(crate) fn bound_paths(&mut self) -> impl Iterator<Item = &Path> {
+        table(&mut self.table).split(|&byte| byte == b'\n').filter_map(|line| {
+            let start = line.windows(2).position(|pair| pair == b" /")? + 1;
+            Some(Path::new(OsStr::from_bytes(&line[start..])))
+        })
     }
 
     /// Tells whether any socket is bound to `name`, be its file there or not. Those of another
@@ -53,6 +73,15 @@ impl Process {
         let sockets = links.filter_map(|link| socket_inode(&link)).collect();
         Some(Self { pidfd: Arc::new(pidfd), sockets })
     }
+}
+
+/// Lists the processes that we can see, the lowest id first.
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<u32> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids.into_iter()
 }
 
 fn table(table: &mut Option<Vec<u8>>) -> &[u8] {

@@ -16,6 +16,7 @@ mod handlers;
 mod heap;
 mod heap_kills;
 mod idle;
+mod inspect;
 mod joining;
 mod joining_files;
 mod joining_foreign;

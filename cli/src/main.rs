@@ -8,6 +8,7 @@ mod command;
 mod escape;
 mod group;
 mod interrupt;
+mod latency;
 mod output;
 mod status;
 mod usage;

@@ -12,7 +12,7 @@ use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use rte_mp_proto::{ActionName, Arrival, Datagram, DropReason, Kind, Layout, Param, PeerName};
 use zerocopy::TryFromBytes;
@@ -68,10 +68,10 @@ where
     })
 }
 
-/// An action that is to be there from the beginning, with a name that may not be one.
+/// An action that is to be there from the beginning, with a name that may not be one, or the default one.
 #[derive(Clone)]
 pub(crate) struct EarlyAction {
-    name: Vec<u8>,
+    name: Option<Vec<u8>>,
     handler: Arc<Handler>,
 }
 
@@ -81,20 +81,36 @@ impl EarlyAction {
         F: Fn(Request) -> R + Send + Sync + 'static,
         R: HandlerResult,
     {
-        Self { name: name.to_vec(), handler: noting(handler) }
+        Self { name: Some(name.to_vec()), handler: noting(handler) }
+    }
+
+    pub(crate) fn default<F, R>(handler: F) -> Self
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        Self { name: None, handler: noting(handler) }
     }
 }
 
 impl fmt::Debug for EarlyAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("EarlyAction").field(&self.name.escape_ascii().to_string()).finish()
+        let name = self.name.as_ref().map(|name| name.escape_ascii().to_string());
+        f.debug_tuple("EarlyAction").field(&name).finish()
     }
 }
 
 /// The actions of one member.
 #[derive(Default)]
 pub(crate) struct Actions {
-    handlers: RwLock<HashMap<ActionName, Arc<Handler>>>,
+    handlers: RwLock<Handlers>,
+}
+
+#[derive(Default)]
+struct Handlers {
+    by_name: HashMap<ActionName, Arc<Handler>>,
+    /// For all names that are not there, but for those that rte-mp keeps for itself.
+    default: Option<Arc<Handler>>,
 }
 
 impl Actions {
@@ -102,7 +118,11 @@ impl Actions {
     pub(crate) fn with(early: Vec<EarlyAction>) -> Result<Self, RegisterError> {
         let actions = Self::default();
         for EarlyAction { name, handler } in early {
-            actions.register(&name, move |request| handler(request))?;
+            let handler = move |request| handler(request);
+            match name {
+                Some(name) => actions.register(&name, handler)?,
+                None => actions.register_default(handler)?,
+            }
         }
         Ok(actions)
     }
@@ -129,7 +149,7 @@ impl Actions {
         F: Fn(Request) -> R + Send + Sync + 'static,
         R: HandlerResult,
     {
-        let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
+        let handlers = &mut self.write().by_name;
         if handlers.contains_key(&action) {
             return Err(RegisterError::Exists { name: action.to_string() });
         }
@@ -142,27 +162,49 @@ impl Actions {
         Ok(())
     }
 
+    /// Registers the handler of all names that have none.
+    pub(crate) fn register_default<F, R>(&self, handler: F) -> Result<(), RegisterError>
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        let default = &mut self.write().default;
+        if default.is_some() {
+            return Err(RegisterError::DefaultExists);
+        }
+        *default = Some(noting(handler));
+        Ok(())
+    }
+
     pub(crate) fn unregister(&self, name: &[u8]) -> bool {
         let Some(name) = ActionName::new(name).ok().filter(|name| !name.is_reserved()) else {
             return false;
         };
-        let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
-        let removed = handlers.remove(&name);
         // What a handler owns may do anything when it is dropped, so not under the lock.
-        drop(handlers);
+        let removed = self.write().by_name.remove(&name);
+        removed.is_some()
+    }
+
+    pub(crate) fn unregister_default(&self) -> bool {
+        // Not dropped under the lock, either.
+        let removed = self.write().default.take();
         removed.is_some()
     }
 
     /// Forgets all actions.
     pub(crate) fn clear(&self) {
-        let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
-        let removed = std::mem::take(&mut *handlers);
-        drop(handlers);
+        let removed = mem::take(&mut *self.write());
         drop(removed);
     }
 
     fn find(&self, name: &ActionName) -> Option<Arc<Handler>> {
-        self.handlers.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        let default = || handlers.default.as_ref().filter(|_| !name.is_reserved());
+        handlers.by_name.get(name).or_else(default).cloned()
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Handlers> {
+        self.handlers.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -168,6 +168,17 @@ impl GroupBuilder {
         self
     }
 
+    /// Has `handler` called for what no other action takes, from the first moment on; else as
+    /// [`Group::register_default`].
+    pub fn default_action<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.actions.push(EarlyAction::default(handler));
+        self
+    }
+
     /// Gives the memory of a group that we lead this size in bytes (`-m`, there in MB), the table of
     /// zones included (300 kB). Default: 1 GiB. Ordinary memory is taken only as it is touched.
     pub fn memory_size(mut self, bytes: u64) -> Self {

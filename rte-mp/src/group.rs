@@ -174,6 +174,32 @@ impl Group {
         self.shared().actions.unregister(name.as_ref())
     }
 
+    /// Has `handler` called for every message and request whose name is not registered, but for names
+    /// that begin with `rte-mp/`; else as [`Group::register`].
+    ///
+    /// Beside a DPDK primary these are also the requests of its own by which all members are asked before
+    /// it changes its memory or its devices (`mp_malloc_sync`, `eal_dev_mp_request` and others). Drop what you do
+    /// not know: the ignore lets the primary go on as if we were not there; any other answer counts as
+    /// a member's word, and silence makes it wait.
+    ///
+    /// # Errors
+    /// [`RegisterError::DefaultExists`].
+    ///
+    /// DPDK has no such thing: a message without action is dropped there.
+    pub fn register_default<F, R>(&self, handler: F) -> Result<(), RegisterError>
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.shared().actions.register_default(handler)
+    }
+
+    /// Forgets the handler of [`Group::register_default`], and says whether there was one. A call that runs
+    /// already goes on.
+    pub fn unregister_default(&self) -> bool {
+        self.shared().actions.unregister_default()
+    }
+
     /// Sends a one-way message: a secondary's goes to the primary, the primary's to all
     /// secondaries. Success means that it is in their queues, not that a handler ran.
     ///

@@ -34,6 +34,9 @@ pub enum RegisterError {
         /// The name.
         name: String,
     },
+    /// Somebody registered a handler for all other names already (`EEXIST`).
+    #[error("a default handler is registered already; unregister it first")]
+    DefaultExists,
     /// There are as many actions as a group takes (`ENOMEM`).
     #[error("action {name:?} is one too many: a group has at most {max}")]
     TooMany {
@@ -50,7 +53,7 @@ impl RegisterError {
         match self {
             Self::Name { source, .. } => MessageError::Name(*source).errno(),
             Self::Reserved { .. } => Errno::INVAL.raw_os_error(),
-            Self::Exists { .. } => Errno::EXIST.raw_os_error(),
+            Self::Exists { .. } | Self::DefaultExists => Errno::EXIST.raw_os_error(),
             Self::TooMany { .. } => Errno::NOMEM.raw_os_error(),
         }
     }

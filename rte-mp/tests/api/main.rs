@@ -9,6 +9,7 @@ mod common;
 
 mod async_requests;
 mod broadcast;
+mod default_handler;
 mod deferred;
 mod descriptors;
 mod event_loop;

@@ -6,13 +6,11 @@ use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command;
+use crate::files::{self, Stage};
 
-mod files;
 mod library;
 mod pkg_config;
 mod symbols;
-
-use files::Stage;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const HEADERS: &str = "capi/include";

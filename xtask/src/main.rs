@@ -10,6 +10,7 @@ mod bench;
 mod c;
 mod command;
 mod dpdk;
+mod files;
 mod install;
 mod test;
 mod threads;

@@ -11,9 +11,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::files::{Scratch, at};
 use super::{VERSION, symbols};
 use crate::command::{self, cargo};
+use crate::files::{Scratch, at};
 
 /// Where cargo builds it, apart from everything else: with flags of its own.
 const BUILD: &str = "target/c/build";

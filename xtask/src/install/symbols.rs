@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::files::at;
 use crate::command;
+use crate::files::at;
 
 /// The version script, with each symbol by its name.
 pub(super) const MAP: &str = "capi/rte_mp.map";

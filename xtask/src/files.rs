@@ -6,17 +6,17 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Where what is installed is written to: the place itself, or below another directory.
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     destdir: Option<&'a Path>,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(destdir: Option<&'a Path>) -> Self {
+    pub(crate) fn new(destdir: Option<&'a Path>) -> Self {
         Self { destdir }
     }
 
     /// Gives the path under which `path` is written.
-    pub(super) fn place(&self, path: &Path) -> PathBuf {
+    pub(crate) fn place(&self, path: &Path) -> PathBuf {
         match self.destdir {
             Some(destdir) => destdir.join(path.strip_prefix("/").unwrap_or(path)),
             None => path.to_owned(),
@@ -24,7 +24,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Makes sure that files can be written into `directory`, and makes it if need be.
-    pub(super) fn check(&self, directory: &Path) -> Result<(), String> {
+    pub(crate) fn check(&self, directory: &Path) -> Result<(), String> {
         let probe = directory.join(".rte-mp");
         self.write(&probe, "").map_err(|error| {
             format!("{error}: nothing can be installed there (--prefix says where)")
@@ -33,7 +33,7 @@ impl<'a> Stage<'a> {
         fs::remove_file(&place).map_err(at(&place))
     }
 
-    pub(super) fn copy(&self, source: &Path, path: &Path, mode: u32) -> Result<(), String> {
+    pub(crate) fn copy(&self, source: &Path, path: &Path, mode: u32) -> Result<(), String> {
         let contents = fs::read(source).map_err(at(source))?;
         self.put(path, |file| {
             fs::write(file, &contents)?;
@@ -41,19 +41,19 @@ impl<'a> Stage<'a> {
         })
     }
 
-    pub(super) fn write(&self, path: &Path, text: &str) -> Result<(), String> {
+    pub(crate) fn write(&self, path: &Path, text: &str) -> Result<(), String> {
         self.put(path, |file| {
             fs::write(file, text)?;
             fs::set_permissions(file, Permissions::from_mode(0o644))
         })
     }
 
-    pub(super) fn link(&self, target: &str, path: &Path) -> Result<(), String> {
+    pub(crate) fn link(&self, target: &str, path: &Path) -> Result<(), String> {
         self.put(path, |file| symlink(target, file))
     }
 
     /// Removes the files of `directory` whose names begin with `start`, but for those in `keep`.
-    pub(super) fn remove_others(
+    pub(crate) fn remove_others(
         &self,
         directory: &Path,
         start: &str,
@@ -87,17 +87,17 @@ impl<'a> Stage<'a> {
 }
 
 /// A directory that is removed on drop.
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     /// Makes one of this process's own inside of `directory`.
-    pub(super) fn new(directory: &Path) -> Result<Self, String> {
+    pub(crate) fn new(directory: &Path) -> Result<Self, String> {
         let path = directory.join(format!("scratch-{}", std::process::id()));
         fs::create_dir_all(&path).map_err(at(&path))?;
         Ok(Self(path))
     }
 
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -124,7 +124,7 @@ fn make_directory(directory: &Path) -> Result<(), String> {
 }
 
 /// Lists the names of the files in `directory`, in order.
-pub(super) fn list(directory: &Path) -> Result<Vec<String>, String> {
+pub(crate) fn list(directory: &Path) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).map_err(at(directory))? {
         let entry = entry.map_err(at(directory))?;
@@ -137,6 +137,6 @@ pub(super) fn list(directory: &Path) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> String {
+pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> String {
     move |error| format!("{}: {error}", path.display())
 }

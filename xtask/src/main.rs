@@ -12,6 +12,7 @@ mod command;
 mod dpdk;
 mod files;
 mod install;
+mod release;
 mod test;
 mod threads;
 

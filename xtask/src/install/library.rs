@@ -12,11 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{VERSION, symbols};
-use crate::command::{self, cargo};
+use crate::command;
 use crate::files::{Scratch, at};
-
-/// Where cargo builds it, apart from everything else: with flags of its own.
-const BUILD: &str = "target/c/build";
+use crate::release;
 
 /// What a compiler links into every program by itself.
 const OF_THE_COMPILER: [&str; 2] = ["-lgcc_s", "-lc"];
@@ -52,7 +50,7 @@ pub(super) fn compiler() -> Command {
 pub(super) fn build(debug: bool) -> Result<Built, String> {
     check_tools()?;
     let (archive, system_libraries) = build_crate()?;
-    let scratch = Scratch::new(Path::new(BUILD))?;
+    let scratch = Scratch::new(Path::new(release::DIRECTORY))?;
     let object = join(&scratch, &archive, debug)?;
     Ok(Built {
         shared: share(&scratch, &object, &system_libraries, debug)?,
@@ -75,42 +73,16 @@ fn check_tools() -> Result<(), String> {
 
 /// Has cargo build the crate, and rustc name the system's libraries that it needs.
 fn build_crate() -> Result<(PathBuf, String), String> {
-    let build = here()?.join(BUILD);
-    let host = rustc_says("host-tuple")?;
-    let libraries = build.join("native-static-libs");
-    let mut cargo = cargo(["rustc", "--release", "--locked", "--package", "rte-mp-capi", "--lib"]);
-    cargo.args(["--target", &host, "--target-dir"]).arg(&build);
+    let libraries = release::directory()?.join("native-static-libs");
+    let mut cargo = release::cargo("rustc")?;
+    cargo.args(["--release", "--package", "rte-mp-capi", "--lib"]);
     cargo.arg("--").arg(format!("--print=native-static-libs={}", libraries.display()));
-    without_paths_of_this_machine(&mut cargo)?;
     run_without_note(&mut cargo)?;
 
-    let archive = build.join(host).join("release/librte_mp_capi.a");
+    let archive = release::products()?.join("librte_mp_capi.a");
     let needed = fs::read_to_string(&libraries).map_err(at(&libraries))?;
     let needed = needed.split_whitespace().filter(|library| !OF_THE_COMPILER.contains(library));
     Ok((archive, needed.collect::<Vec<_>>().join(" ")))
-}
-
-/// Adds to the caller's flags what names sources by where they come from, not by where they lie.
-fn without_paths_of_this_machine(cargo: &mut Command) -> Result<(), String> {
-    let directory = |name: &str| env::var_os(name).map(PathBuf::from);
-    let registry = directory("CARGO_HOME").or_else(|| Some(directory("HOME")?.join(".cargo")));
-    let sysroot = PathBuf::from(rustc_says("sysroot")?);
-    let root = here()?;
-    let places = [(registry, "/cargo"), (Some(sysroot), "/rust"), (Some(root.clone()), "/rte-mp")];
-    let remapped = places.into_iter().filter_map(|(place, name)| {
-        Some(format!("--remap-path-prefix={}={name}", place?.display()))
-    });
-    let given = match env::var("CARGO_ENCODED_RUSTFLAGS") {
-        Ok(flags) => flags,
-        Err(_) => env::var("RUSTFLAGS").unwrap_or_default().replace(' ', "\u{1f}"),
-    };
-    let given = given.split('\u{1f}').filter(|flag| !flag.is_empty()).map(str::to_owned);
-    let flags: Vec<String> = given.chain(remapped).collect();
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-
-    let given = env::var("CFLAGS").unwrap_or_default();
-    cargo.env("CFLAGS", format!("{given} -ffile-prefix-map={}=/rte-mp", root.display()));
-    Ok(())
 }
 
 /// Shows what cargo says, but for a note that tells where our own file is.
@@ -199,14 +171,4 @@ fn pack(scratch: &Scratch, object: &Path) -> Result<PathBuf, String> {
     // Without times and users, so that the same sources give the same archive.
     command::output(Command::new("ar").arg("rcsD").args([&archive, object]))?;
     Ok(archive)
-}
-
-fn rustc_says(what: &str) -> Result<String, String> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let said = command::output(Command::new(rustc).args(["--print", what]))?;
-    Ok(said.trim().to_owned())
-}
-
-fn here() -> Result<PathBuf, String> {
-    env::current_dir().map_err(at(Path::new(".")))
 }

@@ -12,6 +12,8 @@ mod library;
 mod pkg_config;
 mod symbols;
 
+pub(crate) use library::soname;
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const HEADERS: &str = "capi/include";
 const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
@@ -31,6 +33,12 @@ impl Options {
     /// Installs for this project's own tests.
     pub(crate) fn of_prefix(prefix: &Path) -> Self {
         Self { prefix: prefix.to_owned(), libdir: prefix.join("lib"), destdir: None, debug: false }
+    }
+
+    /// Installs below `destdir` what a package will bring to `prefix`.
+    pub(crate) fn of_package(prefix: &Path, libdir: &Path, destdir: &Path) -> Self {
+        let destdir = Some(destdir.to_owned());
+        Self { libdir: libdir.to_owned(), destdir, ..Self::of_prefix(prefix) }
     }
 
     /// Reads what stands behind `cargo xtask install`; relative paths are taken from `here`.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 mod bench;
 mod c;
 mod command;
+mod dist;
 mod dpdk;
 mod files;
 mod install;
@@ -32,6 +33,10 @@ tasks:
         --libdir D       where the libraries go; from P, if it is relative; default: lib
         --destdir DIR    write below DIR what is going to be moved to P, as packagers do
         --debug          keep line numbers and names for debuggers
+
+  dist
+        Makes Debian packages in target/dist: rte-mp, librte-mp0 and librte-mp-dev.
+        DEBFULLNAME and DEBEMAIL say who made them.
 
   bench [--quick] [--json] [--check] [--only NAME]...
         Measures how fast it is, beside bare sockets and, where it can run, DPDK.
@@ -61,6 +66,8 @@ fn main() -> ExitCode {
             Ok(options) => install::run(&options),
             Err(error) => usage(&error),
         },
+        ["dist"] => dist::run(),
+        ["dist", argument, ..] => usage(&format!("dist has no option {argument:?}")),
         ["bench", arguments @ ..] => bench::run(arguments),
         [dpdk::HOLD_HUGEPAGES] => dpdk::hold_hugepages(),
         ["help" | "--help" | "-h"] => {

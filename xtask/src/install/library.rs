@@ -29,7 +29,7 @@ pub(super) struct Built {
 }
 
 /// Gives the name that programs ask for at run time: it stays for as long as they need no new build.
-pub(super) fn soname() -> String {
+pub(crate) fn soname() -> String {
     let major = VERSION.split('.').next().unwrap_or_default();
     format!("librte_mp.so.{major}")
 }

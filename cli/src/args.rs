@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::command::{
     bench, completions, demo, doctor, hotplug, listen, man, ping, ps, request, send, top, trace,
@@ -57,7 +57,7 @@ pub(crate) struct Common {
 
     /// The directory that holds `dpdk/P` [default: where DPDK has it: $RUNTIME_DIRECTORY, or /var/run for
     /// root, or $XDG_RUNTIME_DIR, or /tmp]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) runtime_dir: Option<PathBuf>,
 
     /// Write a JSON object a line
@@ -84,6 +84,22 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+/// Describes the command line without the subcommands that are not for users.
+pub(crate) fn visible() -> clap::Command {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    // Subcommands can be added to a description, but not taken out of it.
+    let bare = clap::Command::new("rte-mp")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .subcommand_help_heading("COMMANDS")
+        .subcommand_value_name("command")
+        .subcommands(shown);
+    Common::augment_args(bare)
+        .about(all.get_about().cloned().unwrap_or_default())
+        .long_about(all.get_long_about().cloned().unwrap_or_default())
 }
 
 impl From<Color> for anstream::ColorChoice {

@@ -7,4 +7,6 @@
 mod support;
 
 mod common_options;
+mod completions;
 mod demo;
+mod man;

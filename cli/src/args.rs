@@ -133,3 +133,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write a number and its unit, as in 200ms, 5s or 1m30s"))
 }
+
+/// Reads how often something is to be done: a time that is not 0.
+///
+/// # Errors
+/// As [`duration`].
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it takes a time that is not 0".to_owned()),
+        interval => Ok(interval),
+    }
+}

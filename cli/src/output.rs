@@ -8,9 +8,11 @@ use std::io::{self, Stdout, Write};
 use std::time::Duration;
 
 use anstream::AutoStream;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use crate::args::Common;
+use crate::escape::Escaped;
 use crate::status::Failure;
 
 /// The standard output in the form that was asked for.
@@ -43,6 +45,22 @@ impl Output {
     /// As [`Output::show`].
     pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), Failure> {
         self.line(serde_json::to_string(object)?)
+    }
+
+    /// Tells whether whoever read it is gone, so that nothing more is wanted. Of a file or a terminal nobody
+    /// is.
+    pub(crate) fn is_closed(&self) -> bool {
+        let stdout = io::stdout();
+        let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(poll(&mut fds, Some(&now)), Ok(1)) && fds[0].revents().contains(PollFlags::ERR)
+    }
+
+    /// Says something beside the data, on the standard error stream; safe to be shown.
+    pub(crate) fn note(&self, text: impl Display) {
+        let text = text.to_string();
+        // There is no better place to say that it cannot be said.
+        let _ = writeln!(io::stderr(), "rte-mp: {}", Escaped::message(&text));
     }
 
     /// Writes a line of text, at once.

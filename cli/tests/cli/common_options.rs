@@ -1,12 +1,6 @@
 //! What is the same for all subcommands: the options, the exit status, errors in one line.
 
-use crate::support::{Ended, Room, rte_mp};
-
-/// Asserts that it ended with `status`, wrote nothing, and said why in one line.
-fn assert_refused(ended: &Ended, status: i32, expected: &str) {
-    assert_eq!((ended.status, ended.out.as_str()), (Some(status), ""), "{ended:?}");
-    assert_eq!(ended.err, format!("rte-mp: {expected}\n"));
-}
+use crate::support::{Ended, Room, assert_refused, rte_mp};
 
 #[test]
 fn a_wrong_command_line_is_told_what_is_wrong_in_one_line() {

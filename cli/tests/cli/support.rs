@@ -1,10 +1,14 @@
 //! What the tests of all subcommands need: a room for groups, and running the command in it.
 
+mod started;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use rte_mp::{Group, Role};
 use tempfile::TempDir;
+
+pub(crate) use self::started::{Started, wait_until};
 
 /// A runtime directory of a test's own, removed with all that is in it.
 pub(crate) struct Room(TempDir);
@@ -72,4 +76,10 @@ impl From<Output> for Ended {
             err: String::from_utf8(output.stderr).expect("what is said is UTF-8"),
         }
     }
+}
+
+/// Asserts that it ended with `status`, wrote nothing, and said why in one line.
+pub(crate) fn assert_refused(ended: &Ended, status: i32, expected: &str) {
+    assert_eq!((ended.status, ended.out.as_str()), (Some(status), ""), "{ended:?}");
+    assert_eq!(ended.err, format!("rte-mp: {expected}\n"));
 }

@@ -11,6 +11,7 @@ mod interrupt;
 mod latency;
 mod output;
 mod status;
+mod table;
 mod usage;
 
 use std::io::{self, Write};

@@ -10,3 +10,4 @@ mod common_options;
 mod completions;
 mod demo;
 mod man;
+mod zones;

@@ -50,14 +50,26 @@ impl Interrupt {
 
     /// Waits for it, for at most `timeout` (`None`: for ever); tells whether it came.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
+        self.wait_or(None, timeout)
+    }
+
+    /// Waits for it, or until `other` is readable or closed, whichever comes first; tells whether it came.
+    pub(crate) fn wait_for_either(&self, other: BorrowedFd<'_>) -> bool {
+        self.wait_or(Some(other), None)
+    }
+
+    fn wait_or(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let bells = [Some(self.bell.as_fd()), other];
+        let mut fds: Vec<_> =
+            bells.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let left = left.map(|left| Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos().into(),
             });
-            match poll(&mut [PollFd::new(&self.bell, PollFlags::IN)], left.as_ref()) {
+            match poll(&mut fds, left.as_ref()) {
                 Err(Errno::INTR) if !self.is_caught() => {}
                 Ok(_) | Err(_) => return self.is_caught(),
             }

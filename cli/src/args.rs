@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::command::{
     bench, completions, demo, doctor, hotplug, listen, man, ping, ps, request, send, top, trace,
@@ -68,6 +69,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
+    /// Whether that is not just the default.
+    #[arg(skip)]
+    is_timeout_given: bool,
+
     /// Also say what happens below: dropped datagrams, lanes, stale sockets
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
@@ -112,7 +117,26 @@ impl From<Color> for anstream::ColorChoice {
     }
 }
 
+impl Cli {
+    /// Reads our command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help or version that was asked for.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.common.is_timeout_given =
+            matches.value_source("timeout") == Some(ValueSource::CommandLine);
+        Ok(cli)
+    }
+}
+
 impl Common {
+    /// Gives the timeout that was asked for, or else this one: for what takes a DPDK process longer.
+    pub(crate) fn timeout_or(&self, default: Duration) -> Duration {
+        if self.is_timeout_given { self.timeout } else { default }
+    }
+
     /// With `--verbose`, has the library's notes written to the standard error stream from now on.
     pub(crate) fn note_what_happens(&self) {
         if self.verbose {

@@ -17,14 +17,12 @@ mod usage;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::Cli;
 use output::Output;
 use status::Status;
 
 fn main() -> ExitCode {
-    let status = match Cli::try_parse() {
+    let status = match Cli::read() {
         Ok(cli) => run(&cli),
         Err(error) => usage::show(&error),
     };

@@ -5,6 +5,7 @@
 
 mod args;
 mod command;
+mod dpdk;
 mod escape;
 mod group;
 mod interrupt;

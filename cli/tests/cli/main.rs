@@ -9,5 +9,6 @@ mod support;
 mod common_options;
 mod completions;
 mod demo;
+mod hotplug;
 mod man;
 mod zones;

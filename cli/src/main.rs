@@ -5,6 +5,7 @@
 
 mod args;
 mod command;
+mod decode;
 mod dpdk;
 mod escape;
 mod group;

@@ -5,6 +5,7 @@
 
 mod args;
 mod command;
+mod content;
 mod decode;
 mod dpdk;
 mod escape;
@@ -12,6 +13,7 @@ mod group;
 mod interrupt;
 mod latency;
 mod output;
+mod payload;
 mod status;
 mod table;
 mod usage;

@@ -15,6 +15,9 @@ mod documents;
 mod pack;
 mod trees;
 
+pub(crate) use pack::needed_packages;
+pub(crate) use trees::names;
+
 /// Where the packages are put, seen from the root of the project.
 const DIRECTORY: &str = "target/dist";
 

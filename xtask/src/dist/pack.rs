@@ -111,15 +111,18 @@ fn assets(root: &Path) -> Result<String, String> {
 /// Gives the packages that the files need, and from which version on.
 fn depends(tree: &Tree) -> Result<String, String> {
     match &tree.kind {
-        Kind::Command { binary } | Kind::Library { binary } => needed(binary),
+        Kind::Command { binary } | Kind::Library { binary } => needed_packages(binary),
         Kind::Development { library } => Ok(format!("{library} (= {})", debian_version())),
     }
 }
 
-/// Has dpkg-shlibdeps find the packages whose libraries `binary` needs.
-fn needed(binary: &Path) -> Result<String, String> {
+/// Has dpkg-shlibdeps find the packages whose libraries `binary` needs, as `Depends:` names them.
+///
+/// # Errors
+/// What it cannot tell, in one line.
+pub(crate) fn needed_packages(binary: &Path) -> Result<String, String> {
     // It reads a control file, of which nothing else is wanted, where it runs.
-    let scratch = Scratch::new(&std::env::temp_dir())?;
+    let scratch = Scratch::new(&super::directory()?)?;
     let debian = scratch.file("debian");
     fs::create_dir(&debian).map_err(at(&debian))?;
     let control = debian.join("control");

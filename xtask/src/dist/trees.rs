@@ -10,7 +10,22 @@ use crate::files::{Stage, at};
 use crate::install;
 use crate::release;
 
+const COMMAND: &str = "rte-mp";
 const DEVELOPMENT: &str = "librte-mp-dev";
+
+/// Gives the names of the packages: the command, what is needed to build with the library, the library,
+/// whose name holds its version as Debian wants it.
+pub(crate) fn names() -> [String; 3] {
+    let library = install::soname().replace(".so.", "").replace('_', "-");
+    [COMMAND.to_owned(), DEVELOPMENT.to_owned(), library]
+}
+
+/// Where Debian's shells look for completions of packages.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "/usr/share/bash-completion/completions/rte-mp"),
+    ("zsh", "/usr/share/zsh/vendor-completions/_rte-mp"),
+    ("fish", "/usr/share/fish/vendor_completions.d/rte-mp.fish"),
+];
 
 /// What is said about a package, and where its files are.
 pub(super) struct Tree {
@@ -54,9 +69,9 @@ pub(super) fn build(directory: &Path) -> Result<[Tree; 3], String> {
         fs::remove_dir_all(directory).map_err(at(directory))?;
     }
     let libdir = Path::new("/usr/lib").join(architecture("DEB_HOST_MULTIARCH")?);
-    let library = install::soname().replace(".so.", "").replace('_', "-");
+    let [_, _, library] = names();
     let trees = [
-        command(directory.join("rte-mp"))?,
+        command(directory.join(COMMAND))?,
         development(directory.join(DEVELOPMENT), &libdir, &library)?,
         // Last, since it takes its files out of the one before.
         shared(directory.join(&library), &libdir, &library)?,
@@ -76,8 +91,13 @@ fn command(directory: PathBuf) -> Result<Tree, String> {
     stage.copy(&release::products()?.join("rte-mp"), program, 0o755)?;
     let binary = stage.place(program);
     strip(&binary, "--strip-all")?;
+    command::run(Command::new(&binary).arg("man").arg(root.join("usr/share/man/man1")))?;
+    for (shell, path) in COMPLETIONS {
+        let script = command::output(Command::new(&binary).args(["completions", shell]))?;
+        stage.write(Path::new(path), &script)?;
+    }
     Ok(Tree {
-        name: "rte-mp".to_owned(),
+        name: COMMAND.to_owned(),
         section: "net",
         summary: "look into and talk to DPDK's groups of processes",
         description: "See who is attached to the process group of a running DPDK application, or of programs \

@@ -64,7 +64,7 @@ pub(crate) fn is_installed(program: &str) -> bool {
 }
 
 /// Writes a command as it would be typed.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = iter::once(program).chain(command.get_args());
     words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ")

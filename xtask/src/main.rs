@@ -9,6 +9,7 @@ use std::process::ExitCode;
 mod bench;
 mod c;
 mod command;
+mod deb;
 mod dist;
 mod dpdk;
 mod files;
@@ -23,9 +24,9 @@ cargo xtask TASK
 tasks:
   test [SUITE]... [--require-dpdk] [--no-fuzz]
         Runs every test, or only the suites that are named, and says of each how it went.
-        --require-dpdk   fail if the suites c and dpdk have to be left out
+        --require-dpdk   fail if the suites c, deb and dpdk have to be left out
         --no-fuzz        leave out the fuzz targets, which take a minute each
-        suites: code, docs, c, threads, loom, fuzz, dpdk
+        suites: code, docs, c, deb, threads, loom, fuzz, dpdk
 
   install --prefix P [--libdir D] [--destdir DIR] [--debug]
         Builds the library for C, and installs it with its headers for pkg-config.

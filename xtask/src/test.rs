@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::c;
 use crate::command::{self, cargo};
+use crate::deb;
 use crate::dpdk;
 use crate::threads::Sanitizer;
 
@@ -54,13 +55,14 @@ struct Suite {
     run: fn(&Options) -> Result<(), Shortfall>,
 }
 
-/// What `--require-dpdk` is about: the second takes all that the first does.
-const REQUIRED: [&str; 2] = ["c", "dpdk"];
+/// What `--require-dpdk` is about: the last takes all that the others do.
+const REQUIRED: [&str; 3] = ["c", "deb", "dpdk"];
 
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     Suite { name: "code", what: "unit and integration tests", run: code },
     Suite { name: "docs", what: "the examples in the documentation", run: docs },
     Suite { name: "c", what: "C programs against the library", run: c },
+    Suite { name: "deb", what: "Debian packages, installed and used", run: deb },
     Suite { name: "threads", what: "the library under ThreadSanitizer", run: threads },
     Suite { name: "loom", what: "lanes and the heap in every order of events", run: loom },
     Suite { name: "fuzz", what: "each fuzz target for a minute", run: fuzz },
@@ -152,6 +154,11 @@ fn c(_: &Options) -> Result<(), Shortfall> {
         library.iter().for_each(|library| library.apply(cargo));
     })?;
     library.map(drop)
+}
+
+fn deb(_: &Options) -> Result<(), Shortfall> {
+    deb::prepare().map_err(Shortfall::LeftOut)?;
+    Ok(deb::run()?)
 }
 
 fn c_library() -> Result<c::Library, Shortfall> {
@@ -257,6 +264,7 @@ mod tests {
         let required = Options { require_dpdk: true, ..Options::default() };
         assert!(left_out("dpdk").is_failure(&required));
         assert!(left_out("c").is_failure(&required));
+        assert!(left_out("deb").is_failure(&required));
         assert!(!left_out("dpdk").is_failure(&Options::default()));
         assert!(!left_out("fuzz").is_failure(&required));
         assert_eq!(left_out("dpdk").line(), "dpdk     left out     0.0 s  no hugepages");

@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Hotplug(hotplug::Args),
     Trace(trace::Args),
     Bench(bench::Args),
+    #[command(hide = true)]
+    BenchServer(bench::ServerArgs),
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),

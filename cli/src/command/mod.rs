@@ -38,6 +38,7 @@ pub(crate) fn run(
         Command::Hotplug(args) => hotplug::run(args, common, output),
         Command::Trace(args) => trace::run(args, common, output),
         Command::Bench(args) => bench::run(args, common, output),
+        Command::BenchServer(args) => bench::serve(args),
         Command::Doctor(args) => doctor::run(args, common, output),
         Command::Completions(args) => completions::run(args, output),
         Command::Man(args) => man::run(args),

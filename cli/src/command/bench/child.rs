@@ -1,0 +1,54 @@
+//! A process of our own that is asked, and ends with this one whatever happens.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{self, Command, Stdio};
+
+use clap::ValueEnum;
+
+use super::server::Part;
+use crate::status::Failure;
+
+/// Says that the server can be asked.
+pub(super) const READY: &str = "ready";
+
+/// A server. It leaves when its input ends, which is also when this process is gone; on drop it is made to.
+pub(super) struct Child(process::Child);
+
+impl Child {
+    /// Starts it, and waits until it can be asked.
+    pub(super) fn start(base: &Path, part: Part) -> Result<Self, Failure> {
+        let name = part.to_possible_value().map(|name| name.get_name().to_owned());
+        let mut server = Command::new(env::current_exe()?);
+        server.arg("bench-server").arg(base).args(name);
+        // Ctrl-C is for this process, which needs the others until it has ended.
+        server.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let server = server.spawn().map_err(|error| {
+            Failure::refused(format_args!("cannot start a process to be asked: {error}"))
+        })?;
+        let mut child = Self(server);
+        let mut line = String::new();
+        if let Some(output) = child.0.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        match line.trim_end() {
+            READY => Ok(child),
+            // It has said why on the standard error stream, which is ours, too.
+            _ => Err(Failure::refused("a process to be asked could not start")),
+        }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // It leaves at once; there is nothing to be done about an error.
+        let _ = self.0.wait();
+    }
+}

@@ -49,16 +49,25 @@ impl Common {
     /// # Errors
     /// As [`Common::prefix`].
     pub(crate) fn builder(&self) -> Result<GroupBuilder, Failure> {
+        Ok(self.builder_of(&self.prefix()?, Role::Secondary))
+    }
+
+    /// Begins to lead the group: the one that was given, else `rte`.
+    pub(crate) fn leader(&self) -> GroupBuilder {
+        self.builder_of(self.file_prefix.as_deref().unwrap_or(DEFAULT_PREFIX), Role::Primary)
+    }
+
+    fn builder_of(&self, prefix: &str, role: Role) -> GroupBuilder {
         let builder = Group::builder()
-            .file_prefix(self.prefix()?)
-            .role(Role::Secondary)
+            .file_prefix(prefix)
+            .role(role)
             .ready_timeout(self.timeout)
             .lock_timeout(self.timeout)
             .send_timeout(self.timeout);
-        Ok(match &self.runtime_dir {
+        match &self.runtime_dir {
             Some(base) => builder.runtime_base(base),
             None => builder,
-        })
+        }
     }
 
     /// Joins the group as a secondary.
@@ -124,14 +133,33 @@ pub(crate) fn find_member(group: &Group, wanted: &str) -> Result<Member, Failure
     }
 }
 
+/// Finds those that the user means: as [`find_member`], everybody by `all`, and without a name the primary.
+///
+/// # Errors
+/// As there; also if there is nobody.
+pub(crate) fn find_members(group: &Group, wanted: Option<&str>) -> Result<Vec<Member>, Failure> {
+    if wanted != Some("all") {
+        return Ok(vec![find_member(group, wanted.unwrap_or("primary"))?]);
+    }
+    let members = group.members()?;
+    match members.is_empty() {
+        true => Err(Failure::refused("there is nobody to ask: the group has no other member")),
+        false => Ok(members),
+    }
+}
+
 fn listed(members: &[Member]) -> String {
-    let names = members.iter().map(|member| match (member.role, member.pid) {
+    members.iter().map(label).collect::<Vec<_>>().join(", ")
+}
+
+/// Says who a member is, in a way that is understood as MEMBER.
+pub(crate) fn label(member: &Member) -> String {
+    match (member.role, member.pid) {
         (Role::Primary, Some(pid)) => format!("primary ({pid})"),
         (Role::Primary, None) => "primary".to_owned(),
         (_, Some(pid)) => pid.to_string(),
         (_, None) => file_name(&member.name),
-    });
-    names.collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn file_name(name: &PeerName) -> String {

@@ -5,8 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use rte_mp::Group;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -74,6 +76,25 @@ impl Interrupt {
                 Ok(_) | Err(_) => return self.is_caught(),
             }
         }
+    }
+
+    /// Does `work`, and leaves the group as soon as the user wants it to end: whatever waits there then
+    /// returns at once, and nothing is left behind even if the work goes on.
+    ///
+    /// # Errors
+    /// The kernel's, if descriptors have run out.
+    pub(crate) fn leaving<T>(&self, group: &Group, work: impl FnOnce() -> T) -> io::Result<T> {
+        let (working, done) = UnixStream::pair()?;
+        Ok(thread::scope(|scope| {
+            scope.spawn(move || {
+                if self.wait_for_either(done.as_fd()) {
+                    group.leave_without_waiting();
+                }
+            });
+            // Closed as the work ends, also by a panic.
+            let _working = working;
+            work()
+        }))
     }
 }
 

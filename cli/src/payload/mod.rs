@@ -12,7 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rte_mp::Message;
+use rte_mp::{ActionName, Message};
 use serde::Serialize;
 
 use crate::escape::Escaped;
@@ -81,15 +81,23 @@ impl Param {
     }
 }
 
+/// Reads the name of an action.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn action_name(text: &str) -> Result<ActionName, String> {
+    ActionName::new(text).map_err(|error| error.to_string())
+}
+
 impl Payload {
     /// Makes the message, and says how its descriptors were opened.
     ///
     /// Blocks while the file of the parameter does.
     ///
     /// # Errors
-    /// The name is none; a file cannot be read or opened, or holds too much.
-    pub(crate) fn message(&self, name: &str) -> Result<(Message, Vec<Opened>), Failure> {
-        let mut message = Message::new(name)?;
+    /// A file cannot be read or opened, or holds too much.
+    pub(crate) fn message(&self, name: &ActionName) -> Result<(Message, Vec<Opened>), Failure> {
+        let mut message = Message::new(name.as_bytes())?;
         if let Some(param) = self.source.read()? {
             message = message.with_param(param.as_bytes())?;
         }

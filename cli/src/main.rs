@@ -4,6 +4,7 @@
 //! they have in common: the group that is meant, what is written and how, and how it ends.
 
 mod args;
+mod clock;
 mod command;
 mod content;
 mod decode;

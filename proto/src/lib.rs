@@ -12,7 +12,8 @@
 //! - [`dispatch`] says what an incoming datagram is, or why it is dropped;
 //! - [`Members`] follows who joins and leaves;
 //! - [`path`] and [`config`] are the names and the bytes that a group has on disk;
-//! - [`memory`] reads where a DPDK primary keeps its memory.
+//! - [`memory`] reads where a DPDK primary keeps its memory;
+//! - [`trace`] is what can be recorded of a member's messages, and how.
 
 pub mod config;
 mod dispatch;
@@ -23,6 +24,7 @@ mod members;
 pub mod memory;
 mod message;
 pub mod path;
+pub mod trace;
 mod wire;
 
 pub use dispatch::{Arrival, Door, DropReason, Received, dispatch};

@@ -179,7 +179,11 @@ impl PeerName {
     /// # Errors
     /// [`PeerNameError`] if it is empty, too long for a socket address, or contains NUL.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, PeerNameError> {
-        let bytes = path.as_ref().as_os_str().as_bytes();
+        Self::from_bytes(path.as_ref().as_os_str().as_bytes())
+    }
+
+    /// Checks the bytes of a path once.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, PeerNameError> {
         if bytes.is_empty() || bytes.contains(&0) {
             return Err(PeerNameError::NotAPath);
         }
@@ -191,6 +195,10 @@ impl PeerName {
     /// Borrows the path.
     pub fn as_path(&self) -> &Path {
         Path::new(OsStr::from_bytes(self.0.as_bytes()))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 
     /// Gives the last component: `mp_socket`, `mp_socket_<pid>_<hex>` or another name.

@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
+use rte_mp_proto::trace::{Fate, Path};
 use rte_mp_proto::{ActionName, Arrival, Datagram, DropReason, Kind, Layout, Param, PeerName};
 use zerocopy::TryFromBytes;
 
@@ -219,8 +220,13 @@ impl Call {
     /// ignore.
     pub(crate) fn new(request: Request) -> Option<Self> {
         match request.shared.actions.find(request.name()) {
-            Some(handler) => Some(Self { request, handler }),
+            Some(handler) => {
+                request.shared.trace_request(&request, Fate::Received);
+                Some(Self { request, handler })
+            }
             None => {
+                let no_action = Fate::Dropped(DropReason::NoAction);
+                request.shared.trace_request(&request, no_action);
                 request.shared.counters.count_dropped(DropReason::NoAction, request.fds().len());
                 None
             }
@@ -254,6 +260,14 @@ pub(crate) fn survives(call: impl FnOnce()) -> bool {
         .is_ok()
 }
 
+/// How a message or a request has come.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub(crate) path: Path,
+    /// Where the answer goes if its receiver is still awake; else it goes to who asked.
+    pub(crate) back: Option<WayBack>,
+}
+
 /// What a handler gets: a message or a request, and the way to answer it.
 ///
 /// It can be moved to another thread and answered later. A request that is dropped unanswered is
@@ -265,8 +279,7 @@ pub struct Request {
     layout: Layout,
     peer: PeerName,
     credentials: Option<Credentials>,
-    /// Where the answer goes if its receiver is still awake; else it goes to `peer`.
-    way_back: Option<WayBack>,
+    way: Way,
     answered: bool,
 }
 
@@ -276,7 +289,7 @@ impl Request {
         arrival: Arrival,
         credentials: Option<Credentials>,
         fds: Vec<OwnedFd>,
-        way_back: Option<WayBack>,
+        way: Way,
     ) -> Self {
         let Datagram { kind, name, param, .. } = arrival.datagram;
         Self {
@@ -286,7 +299,7 @@ impl Request {
             layout: arrival.layout,
             peer: arrival.from,
             credentials,
-            way_back,
+            way,
             answered: false,
         }
     }
@@ -343,6 +356,14 @@ impl Request {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    pub(crate) fn path(&self) -> Path {
+        self.way.path
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
     }
 
     pub(crate) fn credentials(&self) -> Option<Credentials> {
@@ -413,10 +434,15 @@ impl Request {
 
     /// Sends the answer, through the lane if its receiver is awake.
     fn deliver(&mut self, layout: Layout, datagram: Datagram, fds: Vec<OwnedFd>) -> io::Result<()> {
-        let way_back = self.way_back.take().filter(|_| fds.is_empty());
-        if way_back.is_some_and(|way| way.answer(datagram.encode(layout).as_meaningful_bytes())) {
-            self.shared.counters.count_sent(datagram.kind);
-            return Ok(());
+        if let Some(way_back) = self.way.back.take().filter(|_| fds.is_empty()) {
+            let stamp = self.shared.tracer.stamp();
+            let encoded = datagram.encode(layout);
+            if way_back.answer(encoded.as_meaningful_bytes()) {
+                self.shared.counters.count_sent(datagram.kind);
+                let answer = encoded.as_bytes();
+                self.shared.trace_out(stamp, Path::Lane, None, &self.peer, answer, Fate::Sent);
+                return Ok(());
+            }
         }
         self.shared
             .answer(&self.peer, layout, datagram, fds)

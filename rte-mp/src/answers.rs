@@ -12,10 +12,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use rte_mp_proto::trace::{Fate, Path};
 use rte_mp_proto::{Datagram, DropReason, Encoded, Kind, Layout, PeerName};
 use rustix::io::Errno;
 
-use crate::error::{MessageError, ReplyError};
+use crate::error::{MessageError, ReplyError, raw};
 use crate::message::Message;
 use crate::runtime::PrimaryError;
 use crate::shared::Shared;
@@ -92,18 +93,24 @@ impl Shared {
         if !must_queue_up {
             match self.try_answer(peer, &answer) {
                 Err(error) if socket::is_full(&error) => {}
-                result => return result,
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    self.trace_answer(peer, &answer, Fate::Failed(raw(&error)));
+                    return Err(error);
+                }
             }
         }
         let mut waiting = lock(&self.answers.waiting);
-        if waiting.count >= MAX_WAITING || self.left.is_set() {
+        let for_peer = waiting.queues.get(peer).map_or(0, VecDeque::len);
+        let is_full = waiting.count >= MAX_WAITING || for_peer >= MAX_PER_PEER;
+        if is_full || self.left.is_set() {
+            drop(waiting);
+            self.trace_answer(peer, &answer, Fate::Failed(Errno::AGAIN.raw_os_error()));
             return Err(Errno::AGAIN.into());
         }
-        let queue = waiting.queues.entry(*peer).or_default();
-        if queue.len() >= MAX_PER_PEER {
-            return Err(Errno::AGAIN.into());
-        }
-        queue.push_back(answer);
+        // Under the lock, so that the record of its sending comes later.
+        self.trace_answer(peer, &answer, Fate::Waiting);
+        waiting.queues.entry(*peer).or_default().push_back(answer);
         waiting.count += 1;
         waiting.retry = Some((Instant::now() + FIRST_RETRY, FIRST_RETRY));
         drop(waiting);
@@ -123,8 +130,10 @@ impl Shared {
             }
         }
         let fds: Vec<_> = answer.fds.iter().map(OwnedFd::as_fd).collect();
-        socket::send_to(self.runtime.inbox(), peer, answer.encoded.as_bytes(), &fds)?;
+        let (stamp, bytes) = (self.tracer.stamp(), answer.encoded.as_bytes());
+        socket::send_to(self.runtime.inbox(), peer, bytes, &fds)?;
         self.counters.count_sent(answer.kind);
+        self.trace_out(stamp, Path::Socket, None, peer, bytes, Fate::Sent);
         Ok(())
     }
 
@@ -146,7 +155,7 @@ impl Shared {
             while let Some(answer) = queue.front() {
                 match self.try_answer(&peer, answer) {
                     Err(error) if socket::is_full(&error) && now < answer.deadline => break,
-                    Err(_) => self.give_up(answer),
+                    Err(_) => self.give_up(&peer, answer),
                     Ok(()) => {}
                 }
                 queue.pop_front();
@@ -169,12 +178,20 @@ impl Shared {
     /// Gives up all that wait: the group was left.
     pub(crate) fn drop_answers(&self) {
         let waiting = std::mem::take(&mut *lock(&self.answers.waiting));
-        for answer in waiting.queues.values().flatten() {
-            self.give_up(answer);
+        for (peer, queue) in &waiting.queues {
+            for answer in queue {
+                self.give_up(peer, answer);
+            }
         }
     }
 
-    fn give_up(&self, answer: &Answer) {
+    fn give_up(&self, peer: &PeerName, answer: &Answer) {
         self.counters.count_dropped(DropReason::Undelivered, answer.fds.len());
+        self.trace_answer(peer, answer, Fate::Dropped(DropReason::Undelivered));
+    }
+
+    fn trace_answer(&self, peer: &PeerName, answer: &Answer, fate: Fate) {
+        let bytes = answer.encoded.as_bytes();
+        self.trace_out(self.tracer.stamp(), Path::Socket, None, peer, bytes, fate);
     }
 }

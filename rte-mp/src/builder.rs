@@ -54,6 +54,7 @@ pub struct GroupBuilder {
     lock_timeout: Duration,
     send_timeout: Duration,
     trusted: Vec<u32>,
+    traceable: bool,
     assumed_layout: Option<Layout>,
     memory: ArenaWish,
     actions: Vec<EarlyAction>,
@@ -73,6 +74,7 @@ impl Default for GroupBuilder {
             lock_timeout: DEFAULT_TIMEOUT,
             send_timeout: DEFAULT_TIMEOUT,
             trusted: Vec::new(),
+            traceable: true,
             assumed_layout: None,
             memory: ArenaWish::default(),
             actions: Vec::new(),
@@ -146,6 +148,13 @@ impl GroupBuilder {
     /// Hears also what processes of user `uid` send. Default: our own user and root only.
     pub fn trust_uid(mut self, uid: u32) -> Self {
         self.trusted.push(uid);
+        self
+    }
+
+    /// Says whether processes of our own user and of root may record what we send and receive:
+    /// [`To::trace`](crate::To::trace), and `RTE_MP_TRACE` in the environment. Default: yes.
+    pub fn traceable(mut self, yes: bool) -> Self {
+        self.traceable = yes;
         self
     }
 
@@ -240,8 +249,12 @@ impl GroupBuilder {
             lock_timeout: self.lock_timeout,
         };
         let runtime = Runtime::join(&wish, &mut make_memory)?;
-        let settings =
-            Settings { busy_poll, send_timeout: self.send_timeout, trusted: self.trusted };
+        let settings = Settings {
+            busy_poll,
+            send_timeout: self.send_timeout,
+            trusted: self.trusted,
+            traceable: self.traceable,
+        };
         let (drive, workers) = (self.drive, self.workers);
         Group::start(runtime, settings, actions, memory, drive, workers, self.ignored_flags)
     }

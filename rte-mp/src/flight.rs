@@ -11,6 +11,7 @@ use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rte_mp_proto::trace::{Fate, Path};
 use rte_mp_proto::{
     Door, DropReason, Encoded, Exchange, Flavor, Kind, Outcome, PeerName, Received, dispatch,
 };
@@ -18,10 +19,11 @@ use rustix::event::PollFlags;
 
 use crate::error::{RequestError, raw};
 use crate::message::Message;
-use crate::replies::Replies;
+use crate::replies::{PeerReply, Replies};
 use crate::route::Route;
 use crate::runtime::liveness::{Liveness, MAX_PROBE_INTERVAL, Owners, SURE_PROBE_INTERVAL};
 use crate::shared::Shared;
+use crate::trace::{Seen, Stamp};
 use crate::transport::lane::BySocket;
 use crate::transport::return_address::ReturnAddress;
 use crate::transport::socket;
@@ -49,6 +51,8 @@ pub(crate) struct Flight {
     next_send: Option<Instant>,
     /// What to note when the one peer answers to whom there is a lane.
     by_socket: Option<BySocket>,
+    /// How it went out.
+    path: Path,
 }
 
 impl Flight {
@@ -84,6 +88,7 @@ impl Flight {
         let mut flight = Self::new(shared, message, deadline, Instant::now());
         if flight.exchange.ask(*peer).is_ok() {
             flight.address = Some(address);
+            flight.path = Path::Lane;
             flight.exchange.handle_sent(peer);
             shared.counters.count_sent(Kind::Request);
         }
@@ -100,6 +105,7 @@ impl Flight {
             look_interval: UNWATCHED,
             next_send: None,
             by_socket: None,
+            path: Path::Socket,
         }
     }
 
@@ -120,10 +126,11 @@ impl Flight {
             if shared.runtime.flavor != Flavor::Native && address.has_mail() {
                 continue;
             }
+            let stamp = shared.tracer.stamp();
             let sent = address.send(&peer, self.encoded.as_bytes(), fds);
             if !sent.as_ref().is_err_and(socket::is_absent) {
+                self.note_sent(shared, stamp, &address, &peer, sent);
                 self.address = Some(address);
-                self.note_sent(shared, &peer, sent);
                 return Ok(());
             }
             shared.pool.forget(&peer);
@@ -131,18 +138,19 @@ impl Flight {
         }
         // Connected first and checked then: a new primary says that it is not ready before it binds.
         let address = match shared.pool.bind(Some(peer)) {
-            Err(error) => return Err(unreachable(shared, peer, error)),
+            Err(error) => return Err(self.unreachable(shared, peer, error)),
             Ok(address) => address,
         };
         if peer == shared.runtime.primary_name() {
             shared.check_primary()?;
         }
+        let stamp = shared.tracer.stamp();
         let sent = address.send(&peer, self.encoded.as_bytes(), fds);
-        self.address = Some(address);
         match sent {
-            Err(error) if socket::is_absent(&error) => Err(unreachable(shared, peer, error)),
+            Err(error) if socket::is_absent(&error) => Err(self.unreachable(shared, peer, error)),
             sent => {
-                self.note_sent(shared, &peer, sent);
+                self.note_sent(shared, stamp, &address, &peer, sent);
+                self.address = Some(address);
                 Ok(())
             }
         }
@@ -167,11 +175,13 @@ impl Flight {
             None => shared.pool.bind(None).map_err(|source| return_address(shared, source))?,
         };
         for peer in peers {
+            let stamp = shared.tracer.stamp();
             match address.send(peer, self.encoded.as_bytes(), fds) {
                 Err(error) if shared.forget_if_absent(peer, &error) => {
+                    self.trace_failed(shared, peer, &error);
                     self.exchange.handle_absent(peer);
                 }
-                sent => self.note_sent(shared, peer, sent),
+                sent => self.note_sent(shared, stamp, &address, peer, sent),
             }
         }
         self.address = Some(address);
@@ -179,10 +189,19 @@ impl Flight {
     }
 
     /// Notes what became of a try to send.
-    fn note_sent(&mut self, shared: &Shared, peer: &PeerName, sent: io::Result<()>) {
+    fn note_sent(
+        &mut self,
+        shared: &Shared,
+        stamp: Stamp,
+        address: &ReturnAddress,
+        peer: &PeerName,
+        sent: io::Result<()>,
+    ) {
         match sent {
             Ok(()) => {
                 shared.counters.count_sent(Kind::Request);
+                let (local, bytes) = (Some(address.name()), self.encoded.as_bytes());
+                shared.trace_out(stamp, Path::Socket, local, peer, bytes, Fate::Sent);
                 shared.outlets.note_socket(peer);
                 self.exchange.handle_sent(peer);
             }
@@ -224,7 +243,13 @@ impl Flight {
             uid: Some(0),
             fd_count: 0,
         };
-        take_answer(shared, &mut self.exchange, received, Vec::new());
+        let seen = shared.tracer.stamp().zip(self.address.as_ref()).map(|(time, address)| Seen {
+            time,
+            path: Path::Lane,
+            local: *address.name(),
+            credentials: None,
+        });
+        take_answer(shared, &mut self.exchange, received, Vec::new(), seen.as_ref());
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -234,12 +259,16 @@ impl Flight {
     /// Takes in what has come first, and tells whether there was anything. Does not block.
     pub(crate) fn receive(&mut self, shared: &Shared) -> bool {
         let Some(address) = &mut self.address else { return false };
-        let (socket, batch) = address.receiver();
+        let (socket, batch, name) = address.receiver();
         let Ok(slots) = batch.receive(socket) else { return false };
+        let stamp = shared.tracer.stamp();
         let mut strays = false;
         for slot in slots {
             let fds = mem::take(&mut slot.fds);
-            strays |= !take_answer(shared, &mut self.exchange, slot.received(fds.len()), fds);
+            let (path, credentials) = (Path::Socket, slot.credentials);
+            let seen = stamp.map(|time| Seen { time, path, local: *name, credentials });
+            let received = slot.received(fds.len());
+            strays |= !take_answer(shared, &mut self.exchange, received, fds, seen.as_ref());
         }
         if strays {
             address.spoil();
@@ -256,9 +285,10 @@ impl Flight {
         let fds = mem::take(&mut self.fds);
         let borrowed: Vec<_> = fds.iter().map(OwnedFd::as_fd).collect();
         for peer in self.exchange.unsent().collect::<Vec<_>>() {
+            let stamp = shared.tracer.stamp();
             match address.send(&peer, self.encoded.as_bytes(), &borrowed) {
                 Err(error) if socket::is_absent(&error) => self.exchange.handle_peer_died(&peer),
-                sent => self.note_sent(shared, &peer, sent),
+                sent => self.note_sent(shared, stamp, &address, &peer, sent),
             }
         }
         if self.exchange.poll_transmit().is_some() {
@@ -347,9 +377,23 @@ impl Flight {
         self.exchange.handle_abandon();
     }
 
+    /// Records that nothing went out to `peer`.
+    fn trace_failed(&self, shared: &Shared, peer: &PeerName, error: &io::Error) {
+        let (stamp, bytes) = (shared.tracer.stamp(), self.encoded.as_bytes());
+        shared.trace_out(stamp, Path::Socket, None, peer, bytes, Fate::Failed(raw(error)));
+    }
+
+    /// Says that the only peer that was to be asked cannot be.
+    fn unreachable(&self, shared: &Shared, peer: PeerName, error: io::Error) -> RequestError {
+        self.trace_failed(shared, &peer, &error);
+        unreachable(shared, peer, error)
+    }
+
     /// Ends the request: counts its outcomes, and keeps its return address if nothing more can
     /// come to it.
     pub(crate) fn finish(self, shared: &Shared) -> Replies {
+        let (encoded, path) = (self.encoded, self.path);
+        let recorded = shared.tracer.stamp().map(|_| self.address.as_ref().map(|a| *a.name()));
         if let Some(mut address) = self.address
             && self.exchange.is_clean()
             && !address.is_spoiled()
@@ -369,6 +413,9 @@ impl Flight {
             if matches!(asked.outcome, Outcome::Died) {
                 shared.outlets.forget(&asked.peer);
             }
+            if let Some(local) = &recorded {
+                trace_outcome(shared, path, local.as_ref(), encoded.as_bytes(), asked);
+            }
         }
         Replies::new(action, peers)
     }
@@ -381,6 +428,7 @@ fn take_answer(
     exchange: &mut Exchange<Message>,
     received: Received<'_>,
     fds: Vec<OwnedFd>,
+    seen: Option<&Seen>,
 ) -> bool {
     let fd_count = fds.len();
     let take = || {
@@ -396,13 +444,38 @@ fn take_answer(
         };
         if taken { Ok(()) } else { Err(DropReason::StrayAnswer) }
     };
-    take()
+    let taken = take();
+    if let Some(seen) = seen {
+        let fate = taken.map_or_else(Fate::Dropped, |()| Fate::Received);
+        shared.record_seen(seen, &received, fate);
+    }
+    taken
         .inspect_err(|&reason| {
             let from = received.from;
             tracing::debug!(target: "rte_mp::wire", ?reason, ?from, "dropped an answer");
             shared.counters.count_dropped(reason, fd_count);
         })
         .is_ok()
+}
+
+/// Records how a request ended for a peer that did not answer.
+#[cold]
+fn trace_outcome(
+    shared: &Shared,
+    path: Path,
+    local: Option<&PeerName>,
+    bytes: &[u8],
+    asked: &PeerReply,
+) {
+    let fate = match asked.outcome {
+        Outcome::TimedOut => Fate::TimedOut,
+        Outcome::Died => Fate::Died,
+        Outcome::Unsendable { errno } => Fate::Failed(errno),
+        Outcome::Abandoned => Fate::Abandoned,
+        // What came is recorded.
+        _ => return,
+    };
+    shared.trace_out(shared.tracer.stamp(), path, local, &asked.peer, bytes, fate);
 }
 
 fn return_address(shared: &Shared, source: io::Error) -> RequestError {

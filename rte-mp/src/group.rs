@@ -34,6 +34,7 @@ use crate::services;
 use crate::shared::{Settings, Shared};
 use crate::stats::Stats;
 use crate::to::To;
+use crate::trace;
 
 /// A member of a process group: a handle that can be cloned and shared between threads.
 ///
@@ -135,6 +136,8 @@ impl Group {
             let shared = Arc::new(Shared::new(runtime, settings, actions, memory)?);
             shared.memory.serve(&shared.actions);
             services::serve(&shared.actions);
+            trace::serve(&shared.actions);
+            trace::obey(&shared);
             let membership =
                 |engine| Membership { shared: Arc::clone(&shared), ignored_flags, engine };
             let engine = Engine::start(&shared, drive, workers).inspect_err(|_| shared.leave())?;

@@ -39,6 +39,7 @@ mod time;
 mod to;
 #[cfg(feature = "tokio")]
 mod tokio_drive;
+pub mod trace;
 mod transport;
 mod unique;
 mod workers;
@@ -49,7 +50,8 @@ pub use builder::{Drive, GroupBuilder};
 pub use error::{
     ArenaError, DisableError, DumpError, FreeError, HeapError, HugepagesError, JoinError,
     LookupError, MembersError, MemoryError, MessageError, NoReplyError, ParamError, RegisterError,
-    ReplyError, RequestError, ReserveError, SendError, ServiceError, StartError, ZoneAccessError,
+    ReplyError, RequestError, ReserveError, SendError, ServiceError, StartError, TraceError,
+    ZoneAccessError,
 };
 pub use follow::Events;
 pub use future::ReplyFuture;
@@ -61,12 +63,13 @@ pub use message::Message;
 pub use replies::{PeerReply, Replies};
 pub use rte_mp_proto::memory::{ZoneName, ZoneNameError};
 pub use rte_mp_proto::{
-    ActionName, Event, Flavor, Kind, Layout, Member, NameError, PeerName, PeerNameError, Role,
-    Version, VersionError,
+    ActionName, DropReason, Event, Flavor, Kind, Layout, Member, NameError, PeerName,
+    PeerNameError, Role, Version, VersionError,
 };
 pub use runtime::{default_runtime_base, primary_is_alive};
 pub use stats::{ByKind, ByOutcome, ByReason, Stats};
 pub use to::To;
+pub use trace::{Trace, TraceStream};
 
 /// What became of one peer that was asked.
 pub type Outcome = rte_mp_proto::Outcome<Message>;

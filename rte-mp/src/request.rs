@@ -9,8 +9,10 @@ use std::hint;
 use std::io;
 use std::time::{Duration, Instant};
 
+use rte_mp_proto::trace::{Fate, Path};
 use rte_mp_proto::{Kind, PeerName};
 use rustix::event::{self, PollFd, PollFlags};
+use rustix::io::Errno;
 
 use crate::driver::Command;
 use crate::error::RequestError;
@@ -105,10 +107,15 @@ fn ask_by_lane(
     let outlet = shared.outlets.find(peer).filter(|_| message.fds().is_empty())?;
     let address = shared.pool.take_idle(Some(*peer))?;
     let encoded = message.datagram(Kind::Request).encode(shared.layout());
+    let stamp = shared.tracer.stamp();
     let Push::In(ticket) = outlet.ask(encoded.as_meaningful_bytes(), address.number()) else {
         shared.pool.put_back(address);
         return None;
     };
+    let record = |stamp, local, fate| {
+        shared.trace_out(stamp, Path::Lane, Some(local), peer, encoded.as_bytes(), fate);
+    };
+    record(stamp, address.name(), Fate::Sent);
     let mut answer = poll(&ticket, spin);
     if matches!(answer, Answer::Awaited) && deadline > Instant::now() + LONGEST_NAP {
         answer = ticket.wait();
@@ -116,6 +123,8 @@ fn ask_by_lane(
     if matches!(answer, Answer::Awaited) {
         match ticket.give_up() {
             Whereabouts::Nowhere => {
+                let taken_back = Fate::Failed(Errno::PIPE.raw_os_error());
+                record(shared.tracer.stamp(), address.name(), taken_back);
                 shared.pool.put_back(address);
                 return None;
             }

@@ -10,11 +10,12 @@ use std::os::fd::BorrowedFd;
 use std::slice;
 use std::time::{Duration, Instant};
 
+use rte_mp_proto::trace::{Fate, Path};
 use rte_mp_proto::{Encoded, Kind, PeerName};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use crate::error::SendError;
+use crate::error::{SendError, raw};
 use crate::message::Message;
 use crate::route::{Route, Target};
 use crate::shared::Shared;
@@ -84,9 +85,12 @@ fn send_by_lane(shared: &Shared, route: &Route, message: &Message, deadline: Ins
     };
     let encoded = message.datagram(Kind::Message).encode(shared.layout());
     loop {
+        let stamp = shared.tracer.stamp();
         match outlet.send(encoded.as_meaningful_bytes()) {
             Push::In(()) => {
                 shared.counters.count_sent(Kind::Message);
+                let bytes = encoded.as_bytes();
+                shared.trace_out(stamp, Path::Lane, None, peer, bytes, Fate::Sent);
                 return true;
             }
             // The other end polls: soon it has taken what is in, and received what went by socket.
@@ -133,15 +137,16 @@ impl Delivery<'_> {
                 self.try_again(peer);
             }
         }
-        let timed_out = |peer| (peer, Errno::TIMEDOUT.into());
-        self.failures.extend(mem::take(&mut self.waiting).into_iter().map(timed_out));
+        for peer in mem::take(&mut self.waiting) {
+            self.fail(peer, Errno::TIMEDOUT.into());
+        }
     }
 
     /// As [`Delivery::try_one`], later: another primary may have taken the place of ours.
     fn try_again(&mut self, peer: PeerName) {
         let is_primary = peer == self.shared.runtime.primary_name();
         if is_primary && self.shared.check_primary().is_err() {
-            self.failures.push((peer, Errno::CONNREFUSED.into()));
+            self.fail(peer, Errno::CONNREFUSED.into());
         } else {
             self.try_one(peer);
         }
@@ -149,14 +154,23 @@ impl Delivery<'_> {
 
     fn try_one(&mut self, peer: PeerName) {
         let inbox = self.shared.runtime.inbox();
-        match socket::send_to(inbox, &peer, self.encoded.as_bytes(), &self.fds) {
+        let (stamp, bytes) = (self.shared.tracer.stamp(), self.encoded.as_bytes());
+        match socket::send_to(inbox, &peer, bytes, &self.fds) {
             Ok(()) => {
                 self.shared.counters.count_sent(Kind::Message);
+                self.shared.trace_out(stamp, Path::Socket, None, &peer, bytes, Fate::Sent);
                 self.shared.outlets.note_socket(&peer);
             }
             Err(error) if socket::is_full(&error) => self.waiting.push(peer),
-            Err(error) => self.failures.push((peer, error)),
+            Err(error) => self.fail(peer, error),
         }
+    }
+
+    fn fail(&mut self, peer: PeerName, error: io::Error) {
+        let (stamp, bytes) = (self.shared.tracer.stamp(), self.encoded.as_bytes());
+        let failed = Fate::Failed(raw(&error));
+        self.shared.trace_out(stamp, Path::Socket, None, &peer, bytes, failed);
+        self.failures.push((peer, error));
     }
 
     /// Blocks until one of those that are waited for may have room, but at least for `pause`;

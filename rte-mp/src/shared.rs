@@ -17,6 +17,7 @@ use crate::memory::Memory;
 use crate::runtime::{Runtime, sockets};
 use crate::stats::Counters;
 use crate::sync::{Signal, lock};
+use crate::trace::Tracer;
 use crate::transport::return_address::Pool;
 use crate::transport::socket;
 use crate::transport::spin::Pace;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) send_timeout: Duration,
     /// User ids that are heard besides our own and root.
     pub(crate) trusted: Vec<u32>,
+    /// Whether others may record what we send and receive.
+    pub(crate) traceable: bool,
 }
 
 /// One member's state.
@@ -40,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) outlets: Outlets,
     pub(crate) memory: Memory,
     pub(crate) counters: Counters,
+    pub(crate) tracer: Tracer,
     /// What the driver waits for; polls as readable when the driver has something to do.
     pub(crate) epoll: OwnedFd,
     /// Set once, when the group is left.
@@ -72,6 +76,7 @@ impl Shared {
         Ok(Self {
             pool: Pool::new(runtime.directory.path.clone()),
             outlets: Outlets::new(runtime.flavor == Flavor::Native),
+            tracer: Tracer::new(&runtime),
             runtime,
             settings,
             memory,
@@ -95,7 +100,12 @@ impl Shared {
 
     /// Tells whether datagrams of this user are heard at all.
     pub(crate) fn trusts(&self, user: u32) -> bool {
-        user == 0 || self.users.contains(&user) || self.settings.trusted.contains(&user)
+        self.is_own_user(user) || self.settings.trusted.contains(&user)
+    }
+
+    /// Tells whether this user may do to us what he likes anyhow: ours, or root.
+    pub(crate) fn is_own_user(&self, user: u32) -> bool {
+        user == 0 || self.users.contains(&user)
     }
 
     /// Leaves the group: nobody finds us any more, and whoever waits is told.

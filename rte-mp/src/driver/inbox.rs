@@ -4,15 +4,16 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rte_mp_proto::trace::{Fate, Path};
 use rte_mp_proto::{Door, DropReason, Flavor, Received, dispatch};
 use rustix::event::epoll;
 
 use super::{Driver, FIRST_ID, INBOX};
-use crate::action::{Call, Request};
+use crate::action::{Call, Request, Way};
 use crate::lanes::inlets::is_offer;
 use crate::shared::Shared;
 use crate::sys::gaps::Credentials;
-use crate::transport::lane::{self, End, WayBack};
+use crate::transport::lane::{self, End};
 use crate::workers::{Job, Workers};
 
 /// How many datagrams of one lane are handled before something else is looked at: all that it holds.
@@ -33,7 +34,8 @@ impl Driver {
         for slot in slots {
             let fds = mem::take(&mut slot.fds);
             let received = slot.received(fds.len());
-            requests.extend(admit(&self.shared, received, slot.credentials, fds, None));
+            let way = Way { path: Path::Socket, back: None };
+            requests.extend(admit(&self.shared, received, slot.credentials, fds, way));
         }
         // All of it, though the workers may have enough to do by now: as with this batch itself.
         for index in 0..self.inlets.len() {
@@ -76,7 +78,8 @@ impl Driver {
                 fd_count: 0,
             };
             let credentials = Some(credentials);
-            let request = admit(&self.shared, received, credentials, Vec::new(), item.way_back);
+            let way = Way { path: Path::Lane, back: item.way_back };
+            let request = admit(&self.shared, received, credentials, Vec::new(), way);
             if let Some(request) = request {
                 self.call(request);
             }
@@ -87,12 +90,14 @@ impl Driver {
     /// Has the handler called, here or by a worker.
     fn call(&mut self, request: Request) {
         if is_offer(request.name(), request.kind()) {
+            self.shared.trace_request(&request, Fate::Received);
             self.accept_lane(request);
             return;
         }
         self.shared.counters.count_received(request.kind());
         if self.shared.left.is_set() {
             // What came before is not handled any more; a request is answered by an ignore.
+            self.shared.trace_request(&request, Fate::Dropped(DropReason::NoAction));
             self.shared.counters.count_dropped(DropReason::NoAction, request.fds().len());
             return;
         }
@@ -157,14 +162,15 @@ fn admit(
     received: Received<'_>,
     credentials: Option<Credentials>,
     fds: Vec<OwnedFd>,
-    way_back: Option<WayBack>,
+    way: Way,
 ) -> Option<Request> {
     match dispatch(received, Door::Inbox, |user| shared.trusts(user)) {
-        Ok(arrival) => Some(Request::new(Arc::clone(shared), arrival, credentials, fds, way_back)),
+        Ok(arrival) => Some(Request::new(Arc::clone(shared), arrival, credentials, fds, way)),
         Err(reason) => {
             let from = received.from;
             tracing::debug!(target: "rte_mp::wire", ?reason, ?from, "dropped a datagram");
             shared.counters.count_dropped(reason, fds.len());
+            shared.trace_dropped(way.path, credentials, &received, reason);
             None
         }
     }

@@ -289,6 +289,7 @@ impl Driver {
         self.drain_lanes();
         self.inlets = Inlets::new();
         self.shared.drop_answers();
+        self.shared.tracer.close();
     }
 }
 

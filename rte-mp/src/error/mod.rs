@@ -9,6 +9,7 @@ mod message;
 mod request;
 mod send;
 mod service;
+mod trace;
 mod zones;
 
 use std::io;
@@ -24,6 +25,7 @@ pub use message::{MessageError, ParamError};
 pub use request::{NoReplyError, RequestError};
 pub use send::{ReplyError, SendError};
 pub use service::ServiceError;
+pub use trace::TraceError;
 pub use zones::{DumpError, FreeError, LookupError, ReserveError, ZoneAccessError};
 
 /// The errno of an error from the system, `EIO` if it has none.

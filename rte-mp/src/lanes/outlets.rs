@@ -4,9 +4,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process;
 use std::sync::{Arc, Mutex};
 
+use rte_mp_proto::trace::{Fate, Path};
 use rte_mp_proto::{Datagram, Kind, PeerName};
 
 use super::{action, offer};
+use crate::error::raw;
 use crate::shared::Shared;
 use crate::sync::lock;
 use crate::transport::lane::{BySocket, Outlet};
@@ -144,7 +146,11 @@ impl Shared {
         let param = offer(process::id());
         let datagram = Datagram { kind: Kind::Message, name: action(), param, fd_count: fds.len() };
         let encoded = datagram.encode(self.layout());
-        socket::send_to(self.runtime.inbox(), peer, encoded.as_bytes(), &fds)?;
+        let (stamp, bytes) = (self.tracer.stamp(), encoded.as_bytes());
+        let sent = socket::send_to(self.runtime.inbox(), peer, bytes, &fds);
+        let fate = sent.as_ref().map_or_else(|error| Fate::Failed(raw(error)), |()| Fate::Sent);
+        self.trace_out(stamp, Path::Socket, None, peer, bytes, fate);
+        sent?;
         // An idle address may be connected to somebody who was there before. Who reads the offer
         // could not answer to it.
         self.pool.forget(peer);

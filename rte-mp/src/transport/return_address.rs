@@ -100,6 +100,11 @@ impl ReturnAddress {
         }
     }
 
+    /// Gives its name.
+    pub(crate) fn name(&self) -> &PeerName {
+        &self.name
+    }
+
     /// Gives the number in its name; the rest of the name is the same for all of this process.
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -125,9 +130,9 @@ impl ReturnAddress {
         self.spoiled
     }
 
-    /// Borrows the socket and the room to receive in.
-    pub(crate) fn receiver(&mut self) -> (BorrowedFd<'_>, &mut Batch) {
-        (self.socket.as_fd(), &mut self.batch)
+    /// Borrows the socket, the room to receive in, and the name.
+    pub(crate) fn receiver(&mut self) -> (BorrowedFd<'_>, &mut Batch, &PeerName) {
+        (self.socket.as_fd(), &mut self.batch, &self.name)
     }
 }
 

@@ -38,5 +38,6 @@ mod restart;
 mod services;
 mod stats;
 mod tokio;
+mod trace;
 mod typed_params;
 mod unicast;

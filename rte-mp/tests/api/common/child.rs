@@ -38,6 +38,13 @@ impl Child {
         Self::run(Command::new(env::current_exe().unwrap()), scene)
     }
 
+    /// Starts one with this variable in its environment.
+    pub(crate) fn start_with(scene: &Scene, variable: &str, value: &Path) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.env(variable, value);
+        Self::run(command, scene)
+    }
+
     /// Starts one in a pid namespace of its own, in which it is process 1.
     pub(crate) fn start_elsewhere(scene: &Scene) -> Self {
         let mut command = Command::new("unshare");

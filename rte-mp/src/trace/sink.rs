@@ -1,0 +1,141 @@
+//! Where records go to: a socket of another process, or a channel in this one.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, TrySendError};
+
+use rte_mp_proto::trace::{Content, Record};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect as connect_socket,
+    send, socket_with, sockopt,
+};
+
+/// What we ask the kernel to keep for a reader who is slower than we are; it cuts it down to its
+/// limit.
+const SEND_BUFFER: usize = 8 << 20;
+
+/// One recorder.
+pub(crate) struct Sink {
+    to: To,
+    /// The number of the next record.
+    sequence: u64,
+    /// How many records there was no room for since the last one.
+    lost: u64,
+    /// Where a record is laid out.
+    bytes: Vec<u8>,
+}
+
+enum To {
+    Socket(OwnedFd),
+    Channel(SyncSender<Record>),
+}
+
+/// What became of one record.
+enum Put {
+    Taken,
+    Full,
+    Gone,
+}
+
+impl Sink {
+    /// Records into a channel.
+    pub(crate) fn channel(sender: SyncSender<Record>) -> Self {
+        Self::over(To::Channel(sender))
+    }
+
+    /// Records into a socket that another process has made.
+    ///
+    /// # Errors
+    /// `EPROTOTYPE` if it is none that keeps records apart and tells when its reader is gone.
+    pub(crate) fn socket(socket: OwnedFd) -> io::Result<Self> {
+        let is_fit = sockopt::socket_domain(&socket)? == AddressFamily::UNIX
+            && sockopt::socket_type(&socket)? == SocketType::SEQPACKET;
+        match is_fit {
+            true => Ok(Self::over(To::Socket(socket))),
+            false => Err(Errno::PROTOTYPE.into()),
+        }
+    }
+
+    fn over(to: To) -> Self {
+        Self { to, sequence: 0, lost: 0, bytes: Vec::new() }
+    }
+
+    /// Offers a record, and tells whether there is still somebody to read. One that there is no room
+    /// for is counted; the count takes its place as soon as there is.
+    pub(super) fn offer(&mut self, time_ns: u64, content: Content) -> bool {
+        if self.lost > 0 {
+            let lost =
+                Record { sequence: self.sequence, time_ns, content: Content::Lost(self.lost) };
+            match self.put(lost) {
+                Put::Taken => {
+                    self.sequence = lost.next_sequence();
+                    self.lost = 0;
+                }
+                Put::Full => {
+                    self.lost += 1;
+                    return true;
+                }
+                Put::Gone => return false,
+            }
+        }
+        let record = Record { sequence: self.sequence, time_ns, content };
+        match self.put(record) {
+            Put::Taken => self.sequence = record.next_sequence(),
+            Put::Full => self.lost = 1,
+            Put::Gone => return false,
+        }
+        true
+    }
+
+    fn put(&mut self, record: Record) -> Put {
+        match &self.to {
+            To::Channel(sender) => match sender.try_send(record) {
+                Ok(()) => Put::Taken,
+                Err(TrySendError::Full(_)) => Put::Full,
+                Err(TrySendError::Disconnected(_)) => Put::Gone,
+            },
+            To::Socket(socket) => {
+                self.bytes.clear();
+                record.encode(&mut self.bytes);
+                loop {
+                    match send(socket, &self.bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                        Ok(_) => return Put::Taken,
+                        Err(Errno::INTR) => {}
+                        Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => return Put::Full,
+                        Err(_) => return Put::Gone,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells whether there is somebody to read, as far as that shows without a record.
+    pub(super) fn is_open(&mut self) -> bool {
+        let To::Socket(socket) = &self.to else { return true };
+        let mut fds = [PollFd::new(socket, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        !matches!(poll(&mut fds, Some(&now)), Ok(1..))
+    }
+}
+
+/// Connects to whoever records at `path`.
+pub(crate) fn connect(path: &OsStr) -> io::Result<Sink> {
+    // Non-blocking: a reader who accepts nobody is not waited for.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    widen(&socket);
+    connect_socket(&socket, &SocketAddrUnix::new(Path::new(path))?)?;
+    Ok(Sink::over(To::Socket(socket)))
+}
+
+/// Has the kernel keep as much as it likes of what is sent from `socket` and not read yet.
+pub(super) fn widen(socket: &OwnedFd) {
+    if sockopt::set_socket_send_buffer_size_force(socket, SEND_BUFFER).is_err() {
+        // A small one loses records sooner, and says so.
+        let _ = sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER);
+    }
+}

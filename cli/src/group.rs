@@ -1,10 +1,9 @@
 //! Which group is meant, joining it, and who is meant in it.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use rte_mp::{Group, GroupBuilder, Member, PeerName, Role, default_runtime_base, primary_is_alive};
+use rte_mp::inspect::Base;
+use rte_mp::{Group, GroupBuilder, Member, PeerName, Role, default_runtime_base};
 
 use crate::args::Common;
 use crate::status::Failure;
@@ -81,25 +80,11 @@ impl Common {
 
 /// Lists the groups below `base` that have a primary, sorted.
 fn live_prefixes(base: &Path) -> Result<Vec<String>, Failure> {
-    let directory = base.join("dpdk");
-    let entries = match fs::read_dir(&directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => {
-            return Err(Failure::refused(format_args!(
-                "cannot look into {}: {error}",
-                directory.display()
-            )));
-        }
-    };
-    let is_live = |path: &Path| primary_is_alive(&path.join("config")).unwrap_or(false);
-    let mut prefixes: Vec<_> = entries
-        .flatten()
-        .filter(|entry| is_live(&entry.path()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    prefixes.sort();
-    Ok(prefixes)
+    let base = Base::new(base);
+    base.live_prefixes().map_err(|error| {
+        let directory = base.dpdk_directory();
+        Failure::refused(format_args!("cannot look into {}: {error}", directory.display()))
+    })
 }
 
 /// Finds a member of the group that the user names by its process id, by `primary`, or by its socket: the

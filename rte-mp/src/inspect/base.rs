@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rte_mp_proto::path;
 
-use crate::runtime::default_runtime_base;
 use crate::runtime::liveness::Owners;
+use crate::runtime::{default_runtime_base, primary_is_alive};
 
 /// A directory under which groups may be: each in `<base>/dpdk/<prefix>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,6 +71,19 @@ impl Base {
         }
         directories.sort();
         Ok(directories)
+    }
+
+    /// Names the groups that somebody leads, or is about to, in order: those whose primary's lock is held. A
+    /// prefix that is no UTF-8 is left out: nobody can ask for it.
+    ///
+    /// # Errors
+    /// As [`Base::group_directories`].
+    pub fn live_prefixes(&self) -> io::Result<Vec<String>> {
+        let directories = self.group_directories()?;
+        let live = directories
+            .iter()
+            .filter(|directory| primary_is_alive(&directory.join(path::CONFIG)).unwrap_or(false));
+        Ok(live.filter_map(|live| Some(live.file_name()?.to_str()?.to_owned())).collect())
     }
 
     /// Tells apart two paths of one directory from two directories.

@@ -76,7 +76,9 @@ fn the_groups_of_a_base_are_all_that_have_a_directory() {
     let groups = Inspector::new().groups(&base).unwrap();
     let found: Vec<_> = groups.iter().map(|g| (g.prefix.as_str(), g.state())).collect();
     assert_eq!(found, [("beside", State::Vacant), (PREFIX, State::Live)]);
+    assert_eq!(base.live_prefixes().unwrap(), [PREFIX]);
     drop(primary);
+    assert_eq!(base.live_prefixes().unwrap(), [] as [&str; 0]);
     assert!(Inspector::new().groups(&Base::new("/nowhere")).unwrap().is_empty());
     assert!(Inspector::new().group(Path::new("/nowhere/dpdk/rte")).is_none());
 }

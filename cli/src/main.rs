@@ -13,6 +13,7 @@ mod escape;
 mod group;
 mod interrupt;
 mod latency;
+mod machine;
 mod output;
 mod payload;
 mod status;

@@ -4,11 +4,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test fails as a test does")]
 
+mod members;
 mod support;
+mod terminal;
 
 mod common_options;
 mod completions;
 mod demo;
 mod hotplug;
 mod man;
+mod ps;
 mod zones;

@@ -11,6 +11,7 @@ mod terminal;
 mod common_options;
 mod completions;
 mod demo;
+mod doctor;
 mod hotplug;
 mod man;
 mod ps;

@@ -1,8 +1,8 @@
 //! `rte-mp ps`: which groups and members it shows, and what it tells of those that come and go.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Lines};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
@@ -156,7 +156,16 @@ fn a_name_cannot_reach_the_terminal() {
     let directory = room.path().join("dpdk/\u{1b}[31m\u{202e}web");
     fs::create_dir_all(&directory).unwrap();
     drop(UnixDatagram::bind(directory.join("mp_socket_\u{7}\u{9b}2J")).unwrap());
-    for arguments in [&["ps"][..], &["ps", "--json"]] {
+    // Its directory is open to others, so that the last two are refused, with its path.
+    fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
+    for arguments in [
+        &["ps"][..],
+        &["ps", "--json"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["doctor", "--fix"],
+        &["doctor", "--fix", "--json"],
+    ] {
         let out = room.run(arguments).out;
         assert!(out.contains("web") && out.contains("mp_socket_"), "{out:?}");
         let escaped =
@@ -168,7 +177,9 @@ fn a_name_cannot_reach_the_terminal() {
 #[test]
 fn a_wrong_argument_is_a_usage_error() {
     let room = Room::new();
-    for arguments in [&["ps", "web"][..], &["ps", "--watch=yes"]] {
+    for arguments in
+        [&["ps", "web"][..], &["ps", "--watch=yes"], &["doctor", "web"], &["doctor", "--fix=no"]]
+    {
         let ended = room.run(arguments);
         assert_eq!((ended.status, ended.out.as_str()), (Some(2), ""), "{arguments:?}");
         assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);

@@ -1,7 +1,7 @@
 //! A process of our own that is asked, and ends with this one whatever happens.
 
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
@@ -25,6 +25,7 @@ impl Child {
         server.arg("bench-server").arg(base).args(name);
         // Ctrl-C is for this process, which needs the others until it has ended.
         server.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        server.stderr(Stdio::piped());
         let server = server.spawn().map_err(|error| {
             Failure::refused(format_args!("cannot start a process to be asked: {error}"))
         })?;
@@ -35,9 +36,21 @@ impl Child {
         }
         match line.trim_end() {
             READY => Ok(child),
-            // It has said why on the standard error stream, which is ours, too.
-            _ => Err(Failure::refused("a process to be asked could not start")),
+            _ => Err(Failure::refused(format_args!(
+                "a process to be asked could not start: {}",
+                child.complaint()
+            ))),
         }
+    }
+
+    /// Reads why it has ended.
+    fn complaint(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(mut errors) = self.0.stderr.take() {
+            // What cannot be read is not there.
+            let _ = errors.read_to_string(&mut text);
+        }
+        text.trim_start_matches("rte-mp: ").trim_end().to_owned()
     }
 
     pub(super) fn id(&self) -> u32 {

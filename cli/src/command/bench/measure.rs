@@ -150,13 +150,11 @@ impl Lane {
             self.contender.round_trip()?;
         }
 
-        let mut slice = effort.slice(round, 1.0);
+        let slice = effort.slice(round, 1.0);
         let start = Instant::now();
-        while !interrupt.is_caught() && slice.take(1) > 0 {
-            let time = self.contender.round_trip()?;
-            self.times.add(time);
-        }
+        let asked = self.ask(slice, interrupt);
         self.asking += start.elapsed();
+        asked?;
 
         let mut slice = effort.slice(round, 0.5);
         while !interrupt.is_caught() {
@@ -166,6 +164,14 @@ impl Lane {
             };
             self.sending += sent?;
             self.messages += count;
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, mut slice: Slice, interrupt: &Interrupt) -> Result<(), Failure> {
+        while !interrupt.is_caught() && slice.take(1) > 0 {
+            let time = self.contender.round_trip()?;
+            self.times.add(time);
         }
         Ok(())
     }

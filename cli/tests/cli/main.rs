@@ -8,6 +8,7 @@ mod members;
 mod support;
 mod terminal;
 
+mod bench;
 mod common_options;
 mod completions;
 mod demo;

@@ -62,9 +62,14 @@ impl Started {
         }
     }
 
+    /// Gives its process id.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        kill_process(self.pid(), Signal::INT).unwrap();
     }
 
     /// Waits until it ends by itself; what it wrote is all of it.

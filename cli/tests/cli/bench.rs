@@ -2,10 +2,13 @@
 //! machine's affair, and asserted nowhere.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::process::Command;
 
 use roxmltree::Document;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
 
 use crate::support::{Ended, Room, Started, assert_refused, rte_mp, wait_until};
@@ -257,6 +260,39 @@ fn an_interrupt_shows_what_was_measured_and_leaves_nothing() {
         fs::remove_file(&picture).unwrap();
         assert_empty(&room);
     }
+}
+
+#[test]
+fn progress_is_shown_on_a_terminal_and_gone_in_the_end() {
+    let room = Room::new();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let path = ptsname(&terminal, Vec::new()).unwrap();
+    let open = || fs::File::options().read(true).write(true).open(path.to_str().unwrap()).unwrap();
+    let (kept, given) = (open(), open());
+    // A terminal without a size takes no bar.
+    tcsetwinsize(&kept, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+
+    let mut command = bench(&room, &["--count", "10"]);
+    let output = command.env("TERM", "xterm").stderr(given).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.starts_with(b"ROUND TRIP"));
+    // What follows is the last that is read: nobody else has the terminal open any more.
+    drop(command);
+    (&kept).write_all(b"end\n").unwrap();
+    let mut shown = Vec::new();
+    let mut terminal = fs::File::from(terminal);
+    while !shown.ends_with(b"end\r\n") {
+        let mut part = [0; 4096];
+        let len = terminal.read(&mut part).unwrap();
+        shown.extend_from_slice(&part[..len]);
+    }
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(shown.contains("measuring ") && shown.contains('%'), "{shown:?}");
+    // The line is cleared after the bar was drawn for the last time.
+    let (_, rest) = shown.rsplit_once("measuring ").unwrap();
+    assert!(rest.contains("\u{1b}[2K"), "{shown:?}");
 }
 
 /// Ctrl-C goes to all processes of a terminal's foreground; those that are asked are none of them.

@@ -1,6 +1,5 @@
 //! The members of a running group, as far as they are rte-mp processes.
 
-use std::fs;
 use std::time::Duration;
 
 use rte_mp::inspect::Inspector;
@@ -8,6 +7,7 @@ use rte_mp::{Flavor, Group, Member, PeerName, Role};
 
 use super::contender::{Contender, Identity};
 use crate::args::Common;
+use crate::machine::process::Process;
 use crate::status::Failure;
 
 /// What the thread of an rte-mp member is called.
@@ -50,10 +50,7 @@ fn identity(member: &Member) -> Identity {
 
 /// Tells an rte-mp process in a DPDK group by the name of its thread: DPDK's is called otherwise.
 fn has_our_thread(pid: u32) -> bool {
-    let threads = fs::read_dir(format!("/proc/{pid}/task"));
-    let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
-    threads
-        .is_ok_and(|threads| threads.flatten().filter_map(name).any(|name| name.trim() == THREAD))
+    Process(pid).threads().iter().any(|name| name == THREAD)
 }
 
 struct Asked {

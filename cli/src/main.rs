@@ -14,6 +14,7 @@ mod group;
 mod interrupt;
 mod latency;
 mod machine;
+mod nature;
 mod output;
 mod payload;
 mod status;

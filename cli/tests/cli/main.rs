@@ -15,5 +15,6 @@ mod demo;
 mod doctor;
 mod hotplug;
 mod man;
+mod ping;
 mod ps;
 mod zones;

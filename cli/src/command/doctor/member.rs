@@ -10,14 +10,7 @@ use super::group::described;
 use crate::machine::process::Process;
 use crate::machine::queues::Queues;
 use crate::machine::{shown, typed};
-
-/// DPDK's thread for interrupts, by its name up to 23.07 and since.
-const DPDK_THREADS: [&str; 2] = ["eal-intr-thread", "dpdk-intr"];
-/// DPDK's thread for messages, likewise.
-const IPC_THREADS: [&str; 2] = ["rte_mp_handle", "dpdk-mp-msg"];
-
-/// rte-mp's thread for messages. A C program of rte-mp has a thread of DPDK's name for alarms beside it.
-const OUR_THREADS: [&str; 1] = ["mp-msg"];
+use crate::nature::{DPDK_INTERRUPTS, DPDK_MESSAGES, OURS};
 
 /// How long it is waited before a thread that is missing is looked for again: a process that is just starting
 /// binds its socket first.
@@ -86,7 +79,7 @@ fn reading(group: &GroupReport, socket: &SocketReport, queues: &Queues) -> Optio
 
 /// Tells whether a DPDK process reads no messages any more: the thread that does is gone.
 fn has_lost_its_ipc(process: Process) -> bool {
-    let is_missing = || is_dpdk(process) && !has_thread(process, &IPC_THREADS);
+    let is_missing = || is_dpdk(process) && !has_thread(process, &DPDK_MESSAGES);
     is_missing() && {
         std::thread::sleep(SECOND_LOOK);
         is_missing()
@@ -94,7 +87,7 @@ fn has_lost_its_ipc(process: Process) -> bool {
 }
 
 fn is_dpdk(process: Process) -> bool {
-    has_thread(process, &DPDK_THREADS) && !has_thread(process, &OUR_THREADS)
+    has_thread(process, &DPDK_INTERRUPTS) && !has_thread(process, &OURS)
 }
 
 fn has_thread(process: Process, names: &[&str]) -> bool {

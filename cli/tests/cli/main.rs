@@ -17,4 +17,5 @@ mod hotplug;
 mod man;
 mod ping;
 mod ps;
+mod trace;
 mod zones;

@@ -392,7 +392,6 @@ impl Flight {
     /// Ends the request: counts its outcomes, and keeps its return address if nothing more can
     /// come to it.
     pub(crate) fn finish(self, shared: &Shared) -> Replies {
-        let (encoded, path) = (self.encoded, self.path);
         let recorded = shared.tracer.stamp().map(|_| self.address.as_ref().map(|a| *a.name()));
         if let Some(mut address) = self.address
             && self.exchange.is_clean()
@@ -414,7 +413,7 @@ impl Flight {
                 shared.outlets.forget(&asked.peer);
             }
             if let Some(local) = &recorded {
-                trace_outcome(shared, path, local.as_ref(), encoded.as_bytes(), asked);
+                trace_outcome(shared, self.path, local.as_ref(), self.encoded.as_bytes(), asked);
             }
         }
         Replies::new(action, peers)

@@ -37,7 +37,7 @@ use records::{Listening, Missed, Summary};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The names to listen to [default: all that nobody else in this process answers]
-    #[arg(value_name = "NAME", value_parser = action_name)]
+    #[arg(value_name = "NAME", value_parser = name_to_hear)]
     names: Vec<ActionName>,
 
     #[command(flatten)]
@@ -89,7 +89,29 @@ enum ProcType {
     Secondary,
 }
 
+/// Reads the name of an action that can be heard.
+fn name_to_hear(text: &str) -> Result<ActionName, String> {
+    let name = action_name(text)?;
+    match name.is_reserved() {
+        true => Err(format!(
+            "rte-mp answers names that begin with {} itself",
+            ActionName::RESERVED_PREFIX
+        )),
+        false => Ok(name),
+    }
+}
+
+/// Checks that no name was given twice.
+fn check(names: &[ActionName]) -> Result<(), Failure> {
+    let twice = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
+    match twice {
+        Some((_, name)) => Err(Failure::usage(format_args!("{name:?} is named twice"))),
+        None => Ok(()),
+    }
+}
+
 pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<Status, Failure> {
+    check(&args.names)?;
     let interrupt = Interrupt::catch()?;
     let queue = Arc::new(Queue::new()?);
     let (reaction, commands) = match &args.answer {

@@ -59,7 +59,8 @@ impl Ears {
         let is_left_alone = self.hears_all && is_dpdk_own(request.name().as_bytes());
         let reply = match (&self.reaction, request.kind()) {
             (Reaction::Exec(jobs), _) if !is_left_alone => {
-                if let Err(Job { heard, request }) = jobs.give(Job { heard, request }) {
+                if let Err(job) = jobs.give(Box::new(Job { heard, request })) {
+                    let Job { heard, request } = *job;
                     let reply = Reply::ignored_as(&request, "too many commands run already");
                     self.queue.push(heard.answered(reply));
                 }

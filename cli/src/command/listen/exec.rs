@@ -35,11 +35,11 @@ pub(super) struct Job {
 }
 
 /// Where jobs are given.
-pub(super) struct Jobs(SyncSender<Job>);
+pub(super) struct Jobs(SyncSender<Box<Job>>);
 
 impl Jobs {
     /// Gives a job to the next thread that has time; gives it back if too many wait.
-    pub(super) fn give(&self, job: Job) -> Result<(), Job> {
+    pub(super) fn give(&self, job: Box<Job>) -> Result<(), Box<Job>> {
         self.0.try_send(job).map_err(|error| match error {
             TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
         })
@@ -95,10 +95,11 @@ struct Runner {
 }
 
 impl Runner {
-    fn work(&self, jobs: &Mutex<Receiver<Job>>, queue: &Queue) {
+    fn work(&self, jobs: &Mutex<Receiver<Box<Job>>>, queue: &Queue) {
         loop {
             let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(Job { heard, request }) = next else { return };
+            let Ok(job) = next else { return };
+            let Job { heard, request } = *job;
             let reply = match self.run(&request) {
                 Ok(written) => reply(request, &written),
                 Err(problem) => Reply::ignored_as(&request, &problem),

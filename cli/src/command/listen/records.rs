@@ -137,7 +137,7 @@ impl Reply {
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = self.answer_error.as_deref().map(|error| Escaped::message(error));
+        let reason = self.answer_error.as_deref().map(Escaped::message);
         match (self.answer, &self.answer_text, reason) {
             (Some("replied"), Some(text), _) => write!(f, "\n  replied  {text}"),
             (Some(answer), _, Some(reason)) => write!(f, "\n  {answer:<8} {reason}"),

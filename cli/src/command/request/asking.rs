@@ -46,7 +46,7 @@ pub(super) struct Asked<'a> {
 }
 
 pub(super) enum Fate {
-    Replied(Message),
+    Replied(Box<Message>),
     Ignored,
     TimedOut,
     Died,
@@ -179,7 +179,7 @@ fn fate(result: Result<Replies, RequestError>) -> Fate {
         Err(error) => return Fate::Unsendable(chain(&error)),
     };
     match outcome {
-        Some(Outcome::Replied(message)) => Fate::Replied(message),
+        Some(Outcome::Replied(message)) => Fate::Replied(Box::new(message)),
         Some(Outcome::Ignored) => Fate::Ignored,
         Some(Outcome::TimedOut) => Fate::TimedOut,
         Some(Outcome::Died) => Fate::Died,

@@ -45,7 +45,7 @@ impl fmt::Display for Listening {
 pub(super) struct Heard {
     #[serde(rename = "type")]
     record: &'static str,
-    time_ns: u64,
+    unix_time_ns: u64,
     kind: &'static str,
     name: String,
     peer: String,
@@ -64,7 +64,7 @@ impl Heard {
         let time = SystemTime::now();
         Self {
             record: "heard",
-            time_ns: unix_nanoseconds(time),
+            unix_time_ns: unix_nanoseconds(time),
             kind: if request.kind() == Kind::Request { "request" } else { "message" },
             name: Escaped::bytes(request.name().as_bytes()).to_string(),
             peer: shown(request.peer().as_path()),

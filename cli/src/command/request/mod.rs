@@ -112,7 +112,7 @@ impl<'a> Report<'a> {
             Some(2..) if io::stderr().is_terminal() => ProgressDrawTarget::stderr(),
             _ => ProgressDrawTarget::hidden(),
         };
-        let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} requests, {eta} left");
+        let style = ProgressStyle::with_template("{bar:40} {pos} of {len} requests, {eta} left");
         let progress = ProgressBar::with_draw_target(args.count, target)
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         progress.tick();

@@ -12,6 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use clap::ValueHint;
 use rte_mp::{ActionName, Message};
 use serde::Serialize;
 
@@ -32,7 +33,7 @@ pub(crate) struct Payload {
 
     /// Send a descriptor of this file along, opened for reading and writing if that is allowed, else for
     /// reading; may be given several times
-    #[arg(long = "fd", value_name = "PATH")]
+    #[arg(long = "fd", value_name = "PATH", value_hint = ValueHint::FilePath)]
     fds: Vec<PathBuf>,
 }
 
@@ -49,7 +50,7 @@ struct Source {
     hex: Option<Param>,
 
     /// The parameter is what this file holds; `-` is the standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
     /// The parameter as a C struct, field by field: u32=1,i64=-2,f64=0.5,str16=abc,hex4=00ff00ff,pad4

@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use clap::ValueHint;
 use rte_mp::{ActionName, GroupBuilder};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -79,7 +80,7 @@ struct Answer {
     /// RTE_MP_PEER (a socket), RTE_MP_PID, RTE_MP_UID and RTE_MP_FDS (how many descriptors came) in its environment.
     /// What it writes to its standard output, 256 bytes at most, is the reply. If it fails, writes more, or
     /// takes longer than --timeout, which ends it, the request is ignored.
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
     exec: Option<String>,
 }
 

@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rte_mp::ActionName;
 
@@ -58,7 +59,7 @@ pub(crate) struct Args {
     jobs: u16,
 
     /// Copy what can be read of the files that come with replies into this directory, 64 MiB of each at most
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     save_fd: Option<PathBuf>,
 
     /// Take replies apart: u32,u64,str16 or with names count:u32,pad4,name:str16; see --struct

@@ -17,5 +17,6 @@ mod hotplug;
 mod man;
 mod ping;
 mod ps;
+mod talk;
 mod trace;
 mod zones;

@@ -27,13 +27,27 @@ pub(crate) enum Nature {
 
 impl Nature {
     pub(crate) fn of(group: &Group, member: &Member) -> Self {
-        match (group.flavor(), member.role) {
+        Self::of_socket(group.flavor(), member.role, member.pid)
+    }
+
+    /// Tells what the owner of a member's socket is, in a group of this flavor that need not be joined.
+    pub(crate) fn of_socket(flavor: Flavor, role: Role, owner: Option<u32>) -> Self {
+        match (flavor, role) {
             // There are no others: DPDK's secondaries need a DPDK primary.
             (Flavor::Native, _) => Self::RteMp,
             (Flavor::Dpdk(_), Role::Primary) => Self::Dpdk,
             (Flavor::Dpdk(_), Role::Secondary | Role::Auto) => {
-                member.pid.map_or(Self::Unknown, |pid| Self::by_threads(&Process(pid).threads()))
+                owner.map_or(Self::Unknown, |pid| Self::by_threads(&Process(pid).threads()))
             }
+        }
+    }
+
+    /// Gives the word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::RteMp => "rte-mp",
+            Self::Dpdk => "dpdk",
+            Self::Unknown => "unknown",
         }
     }
 

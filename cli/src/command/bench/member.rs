@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use rte_mp::inspect::Inspector;
-use rte_mp::{Flavor, Group, Member, PeerName, Role};
+use rte_mp::{Group, Member, PeerName, Role};
 
 use super::contender::{Contender, Identity};
 use crate::args::Common;
-use crate::machine::process::Process;
+use crate::nature::Nature;
 use crate::status::Failure;
-
-/// What the thread of an rte-mp member is called.
-const THREAD: &str = "mp-msg";
 
 /// Who is in a group.
 pub(super) struct Members {
@@ -23,12 +19,10 @@ pub(super) struct Members {
 /// Joins the group that `common` names, and lists who else is in it.
 pub(super) fn find(common: &Common, param: &[u8]) -> Result<Members, Failure> {
     let group = common.join()?;
-    let report = Inspector::new().group(group.runtime_dir());
-    let is_native = report.and_then(|report| report.flavor()) == Some(Flavor::Native);
     let mut members = Members { asked: Vec::new(), left_out: Vec::new() };
     for member in group.members()? {
         let identity = identity(&member);
-        if is_native || member.pid.is_some_and(has_our_thread) {
+        if Nature::of(&group, &member) == Nature::RteMp {
             members.asked.push(Box::new(Asked {
                 identity,
                 group: group.clone(),
@@ -46,11 +40,6 @@ pub(super) fn find(common: &Common, param: &[u8]) -> Result<Members, Failure> {
 fn identity(member: &Member) -> Identity {
     let role = if member.role == Role::Primary { "primary" } else { "secondary" };
     Identity { kind: "member", pid: member.pid, role: Some(role) }
-}
-
-/// Tells an rte-mp process in a DPDK group by the name of its thread: DPDK's is called otherwise.
-fn has_our_thread(pid: u32) -> bool {
-    Process(pid).threads().iter().any(|name| name == THREAD)
 }
 
 struct Asked {

@@ -57,11 +57,7 @@ impl Who {
                 Role::Primary => "primary",
                 Role::Secondary | Role::Auto => "secondary",
             },
-            nature: match target.nature {
-                Nature::RteMp => "rte-mp",
-                Nature::Dpdk => "dpdk",
-                Nature::Unknown => "unknown",
-            },
+            nature: target.nature.word(),
         }
     }
 }

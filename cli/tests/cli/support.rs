@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use rte_mp::{Group, Role};
 use tempfile::TempDir;
 
-pub(crate) use self::started::{Started, wait_until};
+pub(crate) use self::started::{Guarded, Started, wait_until};
 
 /// A runtime directory of a test's own, removed with all that is in it.
 pub(crate) struct Room(TempDir);

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use insta::{Settings, assert_snapshot};
 use rte_mp::{Group, Memzone};
 
-use crate::support::{Ended, Room, Started, assert_refused, wait_until};
+use crate::support::{Ended, Guarded, Room, Started, assert_refused, wait_until};
 
 /// Addresses depend on what else this process has mapped, and with them how wide columns are.
 fn with_filters(test: impl FnOnce()) {
@@ -162,7 +162,8 @@ fn ends_by(end: impl FnOnce(Group, Memzone)) -> Ended {
 
 #[test]
 fn a_followed_zone_that_is_freed_or_whose_primary_ends_is_told() {
-    let cases: [(fn(Group, Memzone), &str); 3] = [
+    type End = fn(Group, Memzone);
+    let cases: [(End, &str); 3] = [
         (
             |primary, zone| {
                 primary.memzones().free(zone).unwrap();
@@ -203,10 +204,17 @@ fn following_ends_quietly_when_nobody_reads_any_more() {
     let primary = room.primary("web");
     let _zone = reserve(&primary, "stats", &[0; 16]);
     let mut command = room.command(&["zones", "stats", "--follow", "--interval", "5ms"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
-    let ended = Ended::from(child.wait_with_output().unwrap());
-    assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut following = Guarded(child);
+    following.0.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    let mut status = None;
+    wait_until("it ends", || {
+        status = following.0.try_wait().unwrap();
+        status.is_some()
+    });
+    let mut errors = String::new();
+    following.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!((status.unwrap().code(), errors.as_str()), (Some(0), ""));
 }
 
 #[test]

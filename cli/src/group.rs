@@ -9,7 +9,7 @@ use crate::args::Common;
 use crate::status::Failure;
 
 /// The prefix that DPDK takes where none is given.
-const DEFAULT_PREFIX: &str = "rte";
+pub(crate) const DEFAULT_PREFIX: &str = "rte";
 
 impl Common {
     /// Gives the directory that holds `dpdk/PREFIX`.

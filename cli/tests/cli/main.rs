@@ -18,5 +18,6 @@ mod man;
 mod ping;
 mod ps;
 mod talk;
+mod top;
 mod trace;
 mod zones;

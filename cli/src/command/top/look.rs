@@ -1,0 +1,211 @@
+//! Looking: at all groups from outside, into one of them as a member.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rte_mp::inspect::{GroupReport, SocketKind, SocketReport, SocketState, State};
+use rte_mp::{Flavor, Group, PeerName, Role, Stats};
+
+use super::record::{self, Chosen, Look, Member, Zones};
+use crate::args::Common;
+use crate::escape::Escaped;
+use crate::group::DEFAULT_PREFIX;
+use crate::machine::process::Process;
+use crate::machine::queues::Queues;
+use crate::machine::shown;
+use crate::machine::survey::{Survey, socket_word, state_word};
+use crate::nature::Nature;
+use crate::output::nanoseconds;
+use crate::status::Failure;
+
+/// How many members are asked at once.
+const AT_ONCE: usize = 16;
+
+/// Looks again and again, and stays a member of the group that it looks into.
+pub(super) struct Looker<'a> {
+    common: &'a Common,
+    /// How long is waited for a member, or to join.
+    patience: Duration,
+    joined: Option<Joined>,
+}
+
+struct Joined {
+    directory: PathBuf,
+    /// The primary that was there: another one leads another group.
+    incarnation: Option<u64>,
+    group: Group,
+}
+
+impl<'a> Looker<'a> {
+    pub(super) fn new(common: &'a Common, patience: Duration) -> Self {
+        Self { common, patience: patience.min(common.timeout), joined: None }
+    }
+
+    /// Looks at all groups, and into the one in the directory `wanted`, or else the one that is most likely
+    /// meant. Blocks for as long as members do not answer, within the patience for each.
+    pub(super) fn look(&mut self, wanted: Option<&Path>) -> Look {
+        let survey = Survey::take(self.common, |_| {});
+        let reports: Vec<_> = survey.inhabited().collect();
+        let own = self.joined.as_ref().map(|joined| joined.group.name().as_path().to_owned());
+        let groups = reports.iter().map(|report| group(report, own.as_deref())).collect();
+        let chosen = choose(&reports, wanted).map(|report| self.look_into(report, own.as_deref()));
+        if chosen.is_none() {
+            self.joined = None;
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Look { unix_time_ns: now.map_or(0, nanoseconds), groups, chosen, taken: Instant::now() }
+    }
+
+    fn look_into(&mut self, report: &GroupReport, own: Option<&Path>) -> Chosen {
+        // Without the kernel's table it is still known which queues are full.
+        let queues = Queues::read().unwrap_or_default();
+        let flavor = report.flavor();
+        let sockets = report.members().filter(|socket| Some(socket.path.as_path()) != own);
+        let mut members: Vec<_> = sockets.map(|socket| member(socket, flavor, &queues)).collect();
+        let mut chosen = Chosen {
+            prefix: prefix(report),
+            directory: shown(&report.directory),
+            problem: None,
+            members: Vec::new(),
+            zones: None,
+            zones_problem: None,
+            path: report.directory.clone(),
+        };
+        match self.join(report) {
+            Err(failure) => chosen.problem = failure.line(),
+            Ok(group) => {
+                ask(&group, &mut members, self.patience);
+                match group.memzones().iter() {
+                    Ok(zones) => chosen.zones = Some(Zones::new(zones.map(Into::into).collect())),
+                    Err(error) => chosen.zones_problem = Failure::from(error).line(),
+                }
+            }
+        }
+        chosen.members = members;
+        chosen
+    }
+
+    /// Joins the group, unless that was done before and its primary is the same.
+    fn join(&mut self, report: &GroupReport) -> Result<Group, Failure> {
+        let incarnation = report.primary().map(|socket| socket.incarnation);
+        if let Some(joined) = &self.joined
+            && joined.directory == report.directory
+            && joined.incarnation == incarnation
+        {
+            return Ok(joined.group.clone());
+        }
+        self.joined = None;
+        if report.state() != State::Live {
+            return Err(Failure::refused(format_args!(
+                "the group is {}, and cannot be joined",
+                state_word(report.state())
+            )));
+        }
+        // `BASE/dpdk/PREFIX`.
+        let base = report.directory.ancestors().nth(2).unwrap_or(Path::new("/"));
+        let group = Group::builder()
+            .runtime_base(base)
+            .file_prefix(&report.prefix)
+            .role(Role::Secondary)
+            .ready_timeout(self.patience)
+            .lock_timeout(self.patience)
+            .send_timeout(self.patience)
+            .join()?;
+        let directory = report.directory.clone();
+        self.joined = Some(Joined { directory, incarnation, group: group.clone() });
+        Ok(group)
+    }
+}
+
+/// Chooses the group that is wanted, or else `rte` if it runs, or else the first one that does.
+fn choose<'a>(reports: &[&'a GroupReport], wanted: Option<&Path>) -> Option<&'a GroupReport> {
+    let find = |is_meant: &dyn Fn(&GroupReport) -> bool| {
+        reports.iter().find(|report| is_meant(report)).copied()
+    };
+    let is_live = |report: &GroupReport| report.state() == State::Live;
+    find(&|report| Some(report.directory.as_path()) == wanted)
+        .or_else(|| find(&|report| is_live(report) && report.prefix == DEFAULT_PREFIX))
+        .or_else(|| find(&is_live))
+        .or_else(|| reports.first().copied())
+}
+
+fn prefix(report: &GroupReport) -> String {
+    Escaped::bytes(report.prefix.as_bytes()).to_string()
+}
+
+fn group(report: &GroupReport, own: Option<&Path>) -> record::Group {
+    let others = || report.members().filter(|socket| Some(socket.path.as_path()) != own);
+    let count = |state| others().filter(|socket| socket.state == state).count();
+    record::Group {
+        prefix: prefix(report),
+        directory: shown(&report.directory),
+        state: state_word(report.state()),
+        kind: report.flavor().map(|flavor| match flavor {
+            Flavor::Native => "native",
+            Flavor::Dpdk(_) => "dpdk",
+        }),
+        release: report.flavor().and_then(|flavor| match flavor {
+            Flavor::Native => None,
+            Flavor::Dpdk(version) => Some(version.to_string()),
+        }),
+        primary_pid: report.primary_pid(),
+        members: count(SocketState::Alive),
+        stale: count(SocketState::Stale),
+        path: report.directory.clone(),
+    }
+}
+
+fn member(socket: &SocketReport, flavor: Option<Flavor>, queues: &Queues) -> Member {
+    let (role, word) = match socket.kind {
+        SocketKind::Primary => (Role::Primary, "primary"),
+        _ => (Role::Secondary, "secondary"),
+    };
+    let queue = match (socket.is_full().ok(), queues.first_datagram(socket)) {
+        (Some(true), _) => Some("full"),
+        (_, Some(1..)) => Some("waiting"),
+        (_, Some(0)) => Some("empty"),
+        (Some(false), None) => Some("not_full"),
+        (None, None) => None,
+    };
+    Member {
+        role: word,
+        pid: socket.pid(),
+        nature: flavor
+            .map_or(Nature::Unknown, |flavor| Nature::of_socket(flavor, role, socket.owner)),
+        socket: shown(&socket.path),
+        state: socket_word(socket.state),
+        queue,
+        age_ns: socket.age(SystemTime::now()).map(nanoseconds),
+        // The process that a dead member was may be another one by now.
+        command: socket.owner.map(Process).and_then(Process::command),
+        counters: None,
+        problem: None,
+        key: (socket.path.clone(), socket.incarnation),
+    }
+}
+
+/// Asks those for their counters that are sure to answer, side by side.
+fn ask(group: &Group, members: &mut [Member], patience: Duration) {
+    let mut asked: Vec<_> = members
+        .iter_mut()
+        .filter(|member| {
+            member.nature == Nature::RteMp && member.state == socket_word(SocketState::Alive)
+        })
+        .collect();
+    for members in asked.chunks_mut(AT_ONCE) {
+        thread::scope(|scope| {
+            for member in members {
+                scope.spawn(|| match stats(group, &member.key.0, patience) {
+                    Ok(stats) => member.counters = Some(stats.into()),
+                    Err(failure) => member.problem = failure.line(),
+                });
+            }
+        });
+    }
+}
+
+fn stats(group: &Group, socket: &Path, patience: Duration) -> Result<Stats, Failure> {
+    let name = PeerName::new(socket)?;
+    Ok(group.to(&name).stats(Some(patience))?)
+}

@@ -20,6 +20,11 @@ impl Testpmd {
         self.process.pid()
     }
 
+    /// What it has noted so far.
+    pub fn errors(&self) -> String {
+        self.process.errors()
+    }
+
     /// The names of its ports, from `show port summary all`.
     pub fn ports(&mut self) -> Vec<String> {
         self.process.write("show port summary all");

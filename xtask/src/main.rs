@@ -24,7 +24,7 @@ cargo xtask TASK
 tasks:
   test [SUITE]... [--require-dpdk] [--no-fuzz]
         Runs every test, or only the suites that are named, and says of each how it went.
-        --require-dpdk   fail if the suites c, deb and dpdk have to be left out
+        --require-dpdk   fail if one of the suites c, code, deb and dpdk, or a part of it, is left out
         --no-fuzz        leave out the fuzz targets, which take a minute each
         suites: code, docs, c, deb, threads, loom, fuzz, dpdk
 

@@ -55,8 +55,8 @@ struct Suite {
     run: fn(&Options) -> Result<(), Shortfall>,
 }
 
-/// What `--require-dpdk` is about: the last takes all that the others do.
-const REQUIRED: [&str; 3] = ["c", "deb", "dpdk"];
+/// What `--require-dpdk` is about: who can run DPDK can have all that the others need.
+const REQUIRED: [&str; 4] = ["c", "code", "deb", "dpdk"];
 
 const SUITES: [Suite; 8] = [
     Suite { name: "code", what: "unit and integration tests", run: code },
@@ -139,8 +139,26 @@ impl Report {
 
 /// But for the packages that have suites of their own.
 fn code(_: &Options) -> Result<(), Shortfall> {
+    let tools = code_tools();
     let others = ["--exclude", "rte-mp-capi", "--exclude", "rte-mp-interop"];
-    Ok(run_tests(&[&["--workspace", "--all-features"], &others[..]].concat(), |_| ())?)
+    run_tests(&[&["--workspace", "--all-features"], &others[..]].concat(), |cargo| {
+        // Those that need a terminal say that they are left out where there is none.
+        if tools.is_ok() {
+            cargo.env("RTE_MP_REQUIRE_TMUX", "1");
+        }
+    })?;
+    tools.map_err(Shortfall::LeftOut)
+}
+
+/// Makes sure of what some tests of the command need, where we may install things.
+fn code_tools() -> Result<(), String> {
+    if !command::is_installed("tmux") {
+        if !(dpdk::is_root() && command::is_installed("apt-get")) {
+            return Err("tests in a terminal are left out: install tmux".to_owned());
+        }
+        dpdk::apt_install(&["tmux"])?;
+    }
+    Ok(())
 }
 
 fn docs(_: &Options) -> Result<(), Shortfall> {
@@ -255,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_suites_with_c_programs_can_be_required() {
+    fn suites_that_need_more_than_a_toolchain_can_be_required() {
         let left_out = |name: &str| Report {
             suite: SUITES.iter().find(|suite| suite.name == name).expect("it is a suite"),
             result: Err(Shortfall::LeftOut("no hugepages".to_owned())),
@@ -265,6 +283,7 @@ mod tests {
         assert!(left_out("dpdk").is_failure(&required));
         assert!(left_out("c").is_failure(&required));
         assert!(left_out("deb").is_failure(&required));
+        assert!(left_out("code").is_failure(&required));
         assert!(!left_out("dpdk").is_failure(&Options::default()));
         assert!(!left_out("fuzz").is_failure(&required));
         assert_eq!(left_out("dpdk").line(), "dpdk     left out     0.0 s  no hugepages");

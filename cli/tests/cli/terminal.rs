@@ -34,7 +34,7 @@ impl Terminal {
     fn with(room: &Room, size: [u16; 2], line: &str) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
             let what = "tmux is not installed (apt-get install tmux)";
-            assert!(env::var_os("CI").is_none_or(|value| value != "true"), "{what}");
+            assert!(env::var_os("RTE_MP_REQUIRE_TMUX").is_none_or(|value| value != "1"), "{what}");
             // Not `eprintln!`, which the test harness would swallow.
             let _ = writeln!(io::stderr(), "left out: {what}");
             return None;

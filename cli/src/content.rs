@@ -28,7 +28,13 @@ pub(crate) struct Content {
     /// Why there are none.
     fields_error: Option<String>,
     pub(crate) fds: Vec<Descriptor>,
+    /// How many NULs are at the end, which people do not want to count.
+    #[serde(skip)]
+    padding: usize,
 }
+
+/// So many NULs at the end of a parameter are shown as a number.
+const LONG_PADDING: usize = 8;
 
 impl Content {
     pub(crate) fn new(kind: Kind, message: &Message, layout: Option<&Layout>) -> Self {
@@ -46,6 +52,7 @@ impl Content {
             fields,
             fields_error,
             fds: message.fds().iter().enumerate().map(Descriptor::new).collect(),
+            padding: param.iter().rev().take_while(|byte| **byte == 0).count(),
         }
     }
 
@@ -69,8 +76,8 @@ impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |word: &str, text: &dyn fmt::Display| write!(f, "\n  {word:<8} {text}");
         if self.param_len > 0 {
-            line("text", &self.param_text)?;
-            line("hex", &self.param_hex)?;
+            line("text", &folded(&self.param_text, "\\0", self.padding))?;
+            line("hex", &folded(&self.param_hex, "00", self.padding))?;
         }
         if let Some(words) = &self.decoded {
             line("means", words)?;
@@ -85,6 +92,17 @@ impl fmt::Display for Content {
             line(&format!("fd {}", fd.number), fd)?;
         }
         Ok(())
+    }
+}
+
+/// Shortens a text that ends in `count` times `digits`.
+fn folded(text: &str, digits: &str, count: usize) -> String {
+    match text.len().checked_sub(count * digits.len()) {
+        Some(0) if count >= LONG_PADDING => format!("{count} times {digits}"),
+        Some(len) if count >= LONG_PADDING => {
+            format!("{} and {count} times {digits}", &text[..len])
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -124,5 +142,26 @@ impl fmt::Display for Descriptor {
             write!(f, "; {}{reason}", if self.saved.is_some() { "" } else { "not saved: " })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nuls_at_the_end_are_counted_for_people() {
+        let shown = |param: &[u8]| {
+            let message = Message::new("name").and_then(|m| m.with_param(param)).unwrap();
+            Content::new(Kind::Request, &message, None).to_string()
+        };
+        let lines = |text: &str, hex: &str| format!("\n  text     {text}\n  hex      {hex}");
+        assert_eq!(
+            shown(b"ab\0\0\0\0\0\0\0\0"),
+            lines(r"ab and 8 times \0", "6162 and 8 times 00")
+        );
+        assert_eq!(shown(b"\\0\0"), lines(r"\\0\0", "5c3000"));
+        assert_eq!(shown(&[0; 256]), lines(r"256 times \0", "256 times 00"));
+        assert_eq!(shown(b""), "");
     }
 }

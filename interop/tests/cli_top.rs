@@ -1,9 +1,15 @@
 //! `rte-mp top` beside DPDK processes: seen, and not asked for what they do not know.
 
-use std::time::Duration;
+use std::fs::File;
+use std::io::{self, Write};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rte_mp::{Message, Role};
 use rte_mp_interop::{PATIENCE, Room, with_dpdk, with_dpdk_tool};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// What DPDK notes of a message that it has no action for.
 const NOTE: &str = "Cannot find action: rte-mp/";
@@ -85,30 +91,83 @@ fn secondaries_of_both_kinds_are_told_apart() {
     });
 }
 
+/// The command in a terminal.
+struct Terminal {
+    child: Child,
+    keys: File,
+    /// Reads what is drawn, so that there is room for more.
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Terminal {
+    fn start(mut command: Command) -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let ours = openpt(flags).expect("there are terminals");
+        grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("it is ours");
+        let name = ptsname(&ours, Vec::new()).expect("it has a name");
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let theirs = open(name, flags, Mode::empty()).expect("it can be opened");
+        let copy = theirs.try_clone().expect("there are descriptors");
+        let child = command.stdin(copy).stdout(theirs).stderr(Stdio::inherit()).spawn();
+        // With it go our copies of the other end, so that the reader ends with the command.
+        drop(command);
+        let keys = File::from(ours);
+        let mut drawn = keys.try_clone().expect("there are descriptors");
+        let reader = thread::spawn(move || {
+            // Once nobody has the other end, reading fails.
+            let _ = io::copy(&mut drawn, &mut io::sink());
+        });
+        Self { child: child.expect("it can be run"), keys, reader: Some(reader) }
+    }
+
+    fn press(&mut self, key: &str) {
+        self.keys.write_all(key.as_bytes()).expect("it is there");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Errors mean that it has ended and was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            // It does not panic.
+            let _ = reader.join();
+        }
+    }
+}
+
+/// Waits until `is_so`, which nobody tells of.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// In a terminal the group is joined for long: a hot-plug meanwhile takes no longer.
 #[test]
 fn a_primary_that_is_watched_attaches_devices_as_ever() {
     with_dpdk(|room| {
         let mut primary = room.dpdk_primary();
-        // `script` gives it a terminal; what it draws comes out.
-        let top = room.rte_mp(&["top", "--interval", "100ms"]);
-        let mut words = vec![top.get_program().to_string_lossy().into_owned()];
-        words.extend(top.get_args().map(|word| word.to_string_lossy().into_owned()));
-        let mut command = room.command("script");
-        command.args(["-qec", &words.join(" "), "/dev/null"]).env("TERM", "xterm");
-        let mut top = room.start(command);
+        let mut command = room.rte_mp(&["top", "--interval", "100ms"]);
+        command.env("TERM", "xterm");
+        let mut top = Terminal::start(command);
         let joined = || room.files().iter().any(|file| file.starts_with("mp_socket_"));
-        while !joined() {
-            assert!(!top.has_ended(), "{}", top.errors());
-            std::thread::yield_now();
-        }
+        wait_until("it joins", joined);
         let took = primary.attach("net_null7").expect("it is a device");
         assert!(took < Duration::from_secs(1), "{took:?}");
         primary.detach("net_null7").expect("it is there");
-        top.write("q");
-        let status = top.finish(PATIENCE);
-        assert!(status.success(), "{status}: {}", top.errors());
+        top.press("q");
+        let mut status = None;
+        wait_until("it ends", || {
+            status = top.child.try_wait().expect("it is ours");
+            status.is_some()
+        });
+        assert_eq!(status.and_then(|status| status.code()), Some(0));
         assert!(!joined(), "{:?}", room.files());
+        drop(top);
         primary.quit();
     });
 }

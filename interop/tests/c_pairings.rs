@@ -34,6 +34,33 @@ fn the_pair_on_rte_mp_prints_the_same() {
     });
 }
 
+/// Without a change in the program: what the library does for Rust, it does for C.
+#[test]
+fn a_client_in_c_is_recorded() {
+    with_c_library(|room| {
+        let pair = CPair::new(Against::RTE_MP, Against::RTE_MP);
+        let mut server = pair.server(room, &[]);
+        let file = room.base().join("records.json");
+        let (command, file_name) = (room.rte_mp(&[]), file.to_str().expect("it is UTF-8"));
+        let rte_mp = command.get_program().to_str().expect("it is UTF-8");
+        let under = [rte_mp, "trace", "--out", file_name, "--"];
+        let mut client = pair.client(room, &under, &["--count", "1"]);
+        assert_says(&mut client, &CLIENT_LINES);
+        assert!(client.finish(PATIENCE).success(), "{}", client.errors());
+
+        let records = fs::read_to_string(&file).expect("the records were written");
+        let flew = |what: &[&str]| {
+            records.lines().filter(|line| what.iter().all(|what| line.contains(what))).count()
+        };
+        let request = [r#""direction":"out""#, r#""kind":"request""#, "SYNC Hello 1 from Client"];
+        assert_eq!(flew(&request), 2, "one of each kind of request: {records}");
+        let reply = [r#""direction":"in""#, r#""kind":"reply""#, "Got 'SYNC Hello 1 from Client'"];
+        assert_eq!(flew(&reply), 1, "{records}");
+        server.interrupt();
+        assert!(server.finish(PATIENCE).success(), "{}", server.errors());
+    });
+}
+
 #[test]
 fn the_pair_linked_statically_prints_the_same() {
     with_c_library(|room| {

@@ -106,6 +106,18 @@ fn ctrl_c_does_not_wait_for_an_answer() {
 }
 
 #[test]
+fn an_interval_without_end_leaves_one_round() {
+    let room = Room::new();
+    let _primary = room.primary("web");
+    let mut ping = Started::new(room.command(&["ping", "--interval", "18446744073709551615s"]));
+    ping.line_that(|line| line.contains("seq=1 "));
+    ping.interrupt();
+    let ended = ping.end();
+    assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(ended.out.matches("seq=").count(), 1, "{}", ended.out);
+}
+
+#[test]
 fn a_member_that_leaves_is_told() {
     let room = Room::new();
     let primary = room.primary("web");

@@ -111,11 +111,11 @@ fn ask_again_and_again(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let mut round = 0;
-    let mut next = Instant::now();
+    // Nothing where no clock reaches it.
+    let mut next = Some(Instant::now());
     while args.count.is_none_or(|count| round < count) {
-        if interrupt.wait(Some(next.saturating_duration_since(Instant::now())))
-            || output.is_closed()
-        {
+        let left = next.map(|next| next.saturating_duration_since(Instant::now()));
+        if interrupt.wait(left) || output.is_closed() {
             return Ok(());
         }
         round += 1;
@@ -126,7 +126,9 @@ fn ask_again_and_again(
             }
             output.show(&Pong::of(target, round, &pinged))?;
         }
-        next = next.checked_add(args.interval).unwrap_or(next).max(Instant::now());
+        next = next
+            .and_then(|next| next.checked_add(args.interval))
+            .map(|next| next.max(Instant::now()));
     }
     Ok(())
 }

@@ -298,6 +298,21 @@ fn a_capture_is_read_back_in_every_form() {
 }
 
 #[test]
+fn a_capture_is_not_written_over_while_it_is_read() {
+    let (room, _primary) = answering();
+    let path = captured(&room);
+    let before = fs::read(&path).unwrap();
+    let link = room.path().join("link.pcapng");
+    fs::hard_link(&path, &link).unwrap();
+    for out in [&path, &link] {
+        let [input, out] = [&path, out].map(|path| path.to_str().unwrap());
+        let ended = room.run(&["trace", "--in", input, "--out", out]);
+        assert_refused(&ended, 2, &format!("{out} is what is read; write to another file"));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
+
+#[test]
 fn a_diagram_has_an_arrow_for_each_datagram_though_both_ends_are_recorded() {
     let (room, primary) = answering();
     let secondary = room.secondary("web");

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rte_mp::trace::Record;
@@ -33,6 +34,14 @@ impl Capture {
         let file = BufReader::new(file);
         let path = path.to_owned();
         Ok(Self { path, file, link_types: Vec::new(), before: 0, is_begun: false })
+    }
+
+    /// Tells whether it is the file at `path`, which is then not to be written.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let (Ok(ours), Ok(other)) = (self.file.get_ref().metadata(), path.metadata()) else {
+            return false;
+        };
+        ours.is_file() && (ours.dev(), ours.ino()) == (other.dev(), other.ino())
     }
 
     /// Reads the next record; nothing at the end.

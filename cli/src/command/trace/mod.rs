@@ -337,6 +337,12 @@ fn read_back(
     output: &mut Output,
 ) -> Result<Status, Failure> {
     let mut capture = capture::Capture::open(path)?;
+    if let Some(out) = args.out.as_deref().filter(|out| capture.is_at(out)) {
+        return Err(Failure::usage(format_args!(
+            "{} is what is read; write to another file",
+            out.display()
+        )));
+    }
     let paper = Paper::open(args.out.as_deref(), output)?;
     let mut desk = Desk::new(scribe, paper, common.verbose);
     desk.begin()?;

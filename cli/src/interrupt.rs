@@ -16,8 +16,12 @@ use signal_hook::low_level::pipe;
 
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 128 + SIGINT;
+/// How long what follows the first signal says the same once more: timeout(1) sends two, one to the process
+/// and one to its process group.
+const ECHO: Duration = Duration::from_millis(500);
 
-/// Tells whether the user wants it to end. Who asks a second time is not kept waiting.
+/// Tells whether the user wants it to end. Who asks a second time is not kept waiting: then nothing is tidied
+/// up any more.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     caught: Arc<AtomicBool>,
@@ -29,21 +33,29 @@ impl Interrupt {
     /// Has both signals noted from now on.
     ///
     /// # Errors
-    /// The kernel's, if descriptors have run out.
+    /// The kernel's, if descriptors or threads have run out.
     pub(crate) fn catch() -> io::Result<Self> {
-        let caught = Arc::new(AtomicBool::new(false));
+        let [caught, is_impatient] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let (bell, ringer) = UnixStream::pair()?;
         for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag not set yet.
             signal_hook::flag::register_conditional_shutdown(
                 signal,
                 INTERRUPTED,
-                Arc::clone(&caught),
+                Arc::clone(&is_impatient),
             )?;
             signal_hook::flag::register(signal, Arc::clone(&caught))?;
             pipe::register(signal, ringer.try_clone()?)?;
         }
-        Ok(Self { caught, bell })
+        let interrupt = Self { caught, bell };
+        let first =
+            Self { caught: Arc::clone(&interrupt.caught), bell: interrupt.bell.try_clone()? };
+        thread::Builder::new().spawn(move || {
+            if first.wait(None) {
+                thread::sleep(ECHO);
+                is_impatient.store(true, Ordering::Relaxed);
+            }
+        })?;
+        Ok(interrupt)
     }
 
     pub(crate) fn is_caught(&self) -> bool {

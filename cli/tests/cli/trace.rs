@@ -406,6 +406,40 @@ fn a_wrong_command_line_is_refused() {
     }
 }
 
+/// As timeout(1) does it: to the process, and to its process group.
+#[test]
+fn two_signals_at_once_are_one() {
+    let room = Room::new();
+    let (trace, program) = waiting(&room, "");
+    for _ in 0..2 {
+        kill_process(trace.pid(), Signal::TERM).unwrap();
+        wait_until("the signal is handled", || !has_pending(trace.pid()));
+    }
+    // Without its recorder it would go on, and keep the recorder's output open.
+    wait_until("the recorder has ended", || has_ended(trace.pid()));
+    let is_left = kill_process(program, Signal::KILL).is_ok();
+    let ended = trace.end();
+    assert_eq!(ended.status, Some(143), "that of the program, which was asked to end: {ended:?}");
+    assert!(!is_left, "the program has ended before");
+    assert_nothing_left(&room);
+}
+
+/// Tells whether a signal has come to a process that it has not noticed yet.
+fn has_pending(pid: Pid) -> bool {
+    status(pid, "ShdPnd:").contains(|digit| digit != '0')
+}
+
+/// Tells whether a process has ended, though nobody has waited for it yet.
+fn has_ended(pid: Pid) -> bool {
+    status(pid, "State:").starts_with('Z')
+}
+
+fn status(pid: Pid, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(field));
+    value.unwrap().trim().to_owned()
+}
+
 #[test]
 fn nothing_is_left_behind() {
     let (room, _primary) = answering();
@@ -413,6 +447,10 @@ fn nothing_is_left_behind() {
     let (trace, _) = waiting(&room, "");
     trace.interrupt();
     trace.end();
+    assert_nothing_left(&room);
+}
+
+fn assert_nothing_left(room: &Room) {
     let names = fs::read_dir(room.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("rte-mp")).collect();
     assert!(left.is_empty(), "{left:?}");

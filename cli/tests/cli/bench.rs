@@ -263,6 +263,18 @@ fn an_interrupt_shows_what_was_measured_and_leaves_nothing() {
 }
 
 #[test]
+fn one_that_is_asked_and_was_stopped_is_not_waited_for() {
+    let room = Room::new();
+    let (bench, children) = start_long(&room, &[]);
+    let stopped = children[OWN.len() - 1];
+    kill_process(stopped, Signal::STOP).unwrap();
+    bench.interrupt();
+    wait_until("it has ended", || test_kill_process(stopped).is_err());
+    assert_eq!(bench.end().status, Some(0));
+    assert_empty(&room);
+}
+
+#[test]
 fn progress_is_shown_on_a_terminal_and_gone_in_the_end() {
     let room = Room::new();
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();

@@ -7,12 +7,16 @@ use std::path::Path;
 use std::process::{self, Command, Stdio};
 
 use clap::ValueEnum;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::server::Part;
 use crate::status::Failure;
 
 /// Says that the server can be asked.
 pub(super) const READY: &str = "ready";
+/// How long it may take to leave before it is killed.
+const GRACE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// A server. It leaves when its input ends, which is also when this process is gone; on drop it is made to.
 pub(super) struct Child(process::Child);
@@ -61,7 +65,11 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // It leaves at once; there is nothing to be done about an error.
+        // It leaves at once, unless it is stopped or hangs. There is nothing to be done about an error.
+        if let Ok(ended) = pidfd_open(Pid::from_child(&self.0), PidfdFlags::empty()) {
+            let _ = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&GRACE));
+        }
+        let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }

@@ -144,8 +144,8 @@ impl Tracer {
         let mut sinks = lock(&self.sinks);
         self.on.store(false, Ordering::Relaxed);
         if let Sinks::Open(open) = std::mem::replace(&mut *sinks, Sinks::Closed) {
-            for mut sink in open {
-                sink.offer(now(), Content::Left);
+            for sink in open {
+                sink.end(now());
             }
         }
     }

@@ -17,6 +17,9 @@ use rustix::net::{
 /// What we ask the kernel to keep for a reader who is slower than we are; it cuts it down to its
 /// limit.
 const SEND_BUFFER: usize = 8 << 20;
+/// What is kept free of it for the last two records: how many were lost, and that the group was left. It takes
+/// both, beside one record that lies across the limit.
+const RESERVE: usize = 8 << 10;
 
 /// One recorder.
 pub(crate) struct Sink {
@@ -91,6 +94,17 @@ impl Sink {
         true
     }
 
+    /// Says as the last thing that the group was left. For that, and for how many records were lost, there is
+    /// room even where a reader has read nothing.
+    pub(super) fn end(mut self, time_ns: u64) {
+        if let To::Socket(socket) = &self.to
+            && let Ok(size) = kept_size(socket)
+        {
+            set_size(socket, size + RESERVE);
+        }
+        self.offer(time_ns, Content::Left);
+    }
+
     fn put(&mut self, record: Record) -> Put {
         match &self.to {
             To::Channel(sender) => match sender.try_send(record) {
@@ -132,10 +146,22 @@ pub(crate) fn connect(path: &OsStr) -> io::Result<Sink> {
     Ok(Sink::over(To::Socket(socket)))
 }
 
-/// Has the kernel keep as much as it likes of what is sent from `socket` and not read yet.
+/// Has the kernel keep as much as it likes of what is sent from `socket` and not read yet, but for the reserve.
 pub(super) fn widen(socket: &OwnedFd) {
-    if sockopt::set_socket_send_buffer_size_force(socket, SEND_BUFFER).is_err() {
-        // A small one loses records sooner, and says so.
-        let _ = sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER);
+    set_size(socket, SEND_BUFFER);
+    if let Ok(size) = kept_size(socket) {
+        set_size(socket, size.saturating_sub(RESERVE));
     }
+}
+
+fn set_size(socket: &OwnedFd, size: usize) {
+    if sockopt::set_socket_send_buffer_size_force(socket, size).is_err() {
+        // A small one loses records sooner, and says so.
+        let _ = sockopt::set_socket_send_buffer_size(socket, size);
+    }
+}
+
+/// Gives what was set: the kernel tells twice as much (socket(7)).
+fn kept_size(socket: &OwnedFd) -> io::Result<usize> {
+    Ok(sockopt::socket_send_buffer_size(socket)? / 2)
 }

@@ -73,6 +73,19 @@ fn a_process_that_does_not_read_loses_and_counts() {
 }
 
 #[test]
+fn a_process_that_reads_only_after_the_end_learns_what_it_has_lost() {
+    let scene = Scene::new();
+    let (primary, secondary) = (scene.primary(), scene.secondary());
+    let stream = secondary.to(primary.name()).trace(Some(LONG)).unwrap();
+    send(&scene, &primary, &message("hello"), MANY);
+    primary.leave();
+    let records: Vec<_> = std::iter::from_fn(|| stream.recv().unwrap()).collect();
+    assert!(matches!(records.last().unwrap().content, Content::Left), "{:?}", records.last());
+    let (seen, lost) = count(&records);
+    assert!(lost > 0 && seen + lost == MANY, "{seen} were seen, {lost} lost");
+}
+
+#[test]
 fn one_reader_that_does_not_read_does_not_hold_up_another() {
     let scene = Scene::new();
     let primary = scene.builder(Role::Primary).join().unwrap();

@@ -4,7 +4,7 @@ use rte_mp::trace::{Content, Record};
 use rte_mp::{Message, Role};
 
 use super::trace;
-use crate::common::{LONG, Scene, at_once, message};
+use crate::common::{LONG, Scene, message};
 
 /// Checks that no number is missing, and gives how many records there are, and how many were lost.
 fn count(records: &[Record]) -> (u64, u64) {
@@ -25,6 +25,7 @@ fn count(records: &[Record]) -> (u64, u64) {
 /// More than any recorder keeps for its reader.
 const MANY: u64 = 60_000;
 
+/// Sends while nobody reads: if it waited for a reader, it would not come back.
 fn send(scene: &Scene, group: &rte_mp::Group, message: &Message, count: u64) {
     // To a path where nobody is: each leaves a record, and nobody has to receive it.
     let nobody = rte_mp::PeerName::new(scene.path("mp_socket_1_nobody")).unwrap();
@@ -39,7 +40,7 @@ fn a_channel_that_is_not_read_loses_and_counts() {
     let primary = scene.primary();
     let reader = trace(&primary);
     let message = message("hello");
-    at_once("sending", || send(&scene, &primary, &message, MANY));
+    send(&scene, &primary, &message, MANY);
     let mut records: Vec<_> = std::iter::from_fn(|| reader.try_recv().ok()).collect();
     assert_eq!(records.len(), 1024, "as many as wait for a reader");
     send(&scene, &primary, &message, 3);
@@ -55,7 +56,7 @@ fn a_process_that_does_not_read_loses_and_counts() {
     let (primary, secondary) = (scene.primary(), scene.secondary());
     let stream = secondary.to(primary.name()).trace(Some(LONG)).unwrap();
     let message = message("hello");
-    at_once("sending", || send(&scene, &primary, &message, MANY));
+    send(&scene, &primary, &message, MANY);
     // What had room, then the count of what had not, then what came after.
     let mut records = vec![stream.recv().unwrap().unwrap()];
     let kept = {

@@ -2,12 +2,15 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Lines};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStdout, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rte_mp::Role;
+use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -272,6 +275,35 @@ fn whatever_comes_and_goes_is_told_until_it_is_interrupted() {
     assert_eq!(counts, [3, 3, 1, 1].map(Value::from));
     assert!(watcher.lines.next().is_none());
     assert_eq!(watcher.process.wait().unwrap().code(), Some(0));
+}
+
+/// A primary that becomes ready makes no event.
+#[test]
+fn what_no_event_tells_is_seen_even_if_others_never_rest() {
+    let room = Room::new();
+    let directory = room.path().join("dpdk/web");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).unwrap();
+    let path = directory.join("config");
+    let config = fs::File::create(&path).unwrap();
+    config.set_len(4096).unwrap();
+    rustix::fs::fcntl_lock(&config, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let mut watcher = Watcher::start(&room);
+    assert_eq!(watcher.next()["state"], "starting");
+    // In the runtime directory, which may be /tmp, files come and go that are nobody's here.
+    let (ended, is_ended) = mpsc::channel::<()>();
+    let other = room.path().join("other");
+    let others = thread::spawn(move || {
+        while is_ended.recv_timeout(Duration::from_millis(5)) == Err(RecvTimeoutError::Timeout) {
+            fs::write(&other, "").unwrap();
+            fs::remove_file(&other).unwrap();
+        }
+    });
+    config.write_all_at(&19_820_526_u32.to_ne_bytes(), 0).unwrap();
+    let start = Instant::now();
+    assert_eq!(watcher.told(), "\"starting\" -> \"live\"");
+    assert!(start.elapsed() < UNASKED, "it was looked at again soon, as while nothing happens");
+    drop(ended);
+    others.join().unwrap();
 }
 
 #[test]

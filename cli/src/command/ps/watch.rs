@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rte_mp::inspect::{GroupReport, SocketState, State, Watch};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -41,12 +41,12 @@ pub(super) fn run(common: &Common, output: &mut Output) -> Result<Status, Failur
         output.note(format_args!("there is no group yet under {}", super::places(&survey)));
     }
     let mut known = Known::of(&survey);
-    let mut pause = pause(&survey);
+    let mut look_at = Instant::now() + pause(&survey);
     let mut summary = Summary::default();
     // Kept while they are waited for: their pidfds are.
     let mut _kept = survey;
     while !interrupt.is_caught() {
-        let look_again = wait(&interrupt, &mut watch, pause)?;
+        let look_again = wait(&interrupt, &mut watch, look_at)?;
         if output.is_closed() {
             return Ok(Status::Done);
         }
@@ -59,7 +59,7 @@ pub(super) fn run(common: &Common, output: &mut Output) -> Result<Status, Failur
             summary.count(&news);
             output.show(&news)?;
         }
-        (known, pause) = (now, self::pause(&survey));
+        (known, look_at) = (now, Instant::now() + pause(&survey));
         _kept = survey;
     }
     output.show(&summary)?;
@@ -73,9 +73,11 @@ fn look(common: &Common, watch: &mut Watch) -> Survey {
     survey
 }
 
-/// Waits until it is time for another look, and tells whether it is: not if Ctrl-C came.
-fn wait(interrupt: &Interrupt, watch: &mut Watch, pause: Duration) -> Result<bool, Failure> {
-    let timeout = Timespec::try_from(pause).ok();
+/// Waits until it is time for another look, and tells whether it is: at `look_at` in any case, whatever comes
+/// and goes beside the groups meanwhile; not if Ctrl-C came.
+fn wait(interrupt: &Interrupt, watch: &mut Watch, look_at: Instant) -> Result<bool, Failure> {
+    let left = look_at.saturating_duration_since(Instant::now());
+    let timeout = Timespec::try_from(left).ok();
     let stdout = io::stdout();
     let mut fds = [
         PollFd::new(interrupt, PollFlags::IN),
@@ -89,7 +91,8 @@ fn wait(interrupt: &Interrupt, watch: &mut Watch, pause: Duration) -> Result<boo
         Err(Errno::INTR) => return Ok(false),
         Err(error) => return Err(io::Error::from(error).into()),
     }
-    Ok(!interrupt.is_caught() && watch.wait(Duration::ZERO)?)
+    let has_changed = !interrupt.is_caught() && watch.wait(Duration::ZERO)?;
+    Ok(has_changed || (Instant::now() >= look_at && !interrupt.is_caught()))
 }
 
 fn pause(survey: &Survey) -> Duration {

@@ -2,7 +2,8 @@
 //!
 //! Read anew for each question: a process may end, and its id may be used again, at any time.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,9 +21,11 @@ impl Process {
         self.stat(STATE).is_some_and(|state| state != "Z")
     }
 
-    /// Its command line, or its name in brackets if it has none; safe to be shown.
+    /// Its command line, of which the first [`COMMAND_LEN`] bytes, or its name in brackets if it has none;
+    /// safe to be shown.
     pub(crate) fn command(self) -> Option<String> {
-        let line = fs::read(self.file("cmdline")).ok()?;
+        let mut line = Vec::new();
+        File::open(self.file("cmdline")).ok()?.take(COMMAND_LEN).read_to_end(&mut line).ok()?;
         if line.is_empty() {
             let name = fs::read(self.file("comm")).ok()?;
             return Some(format!("[{}]", Escaped::bytes(name.trim_ascii_end())));
@@ -79,6 +82,10 @@ impl Process {
     }
 }
 
+/// How much of a command line is read: a process may have one of megabytes, or say that any part of its memory
+/// is one.
+const COMMAND_LEN: u64 = 4096;
+
 const STATE: usize = 0;
 /// In ticks since the machine was started.
 const START_TIME: usize = 19;
@@ -113,5 +120,21 @@ mod tests {
         let nobody = Process(u32::MAX);
         assert!(!nobody.exists() && nobody.threads().is_empty());
         assert_eq!((nobody.command(), nobody.age(), nobody.user()), (None, None, None));
+    }
+
+    #[test]
+    fn of_a_long_command_line_the_beginning_is_read() {
+        let mut command = std::process::Command::new("sleep");
+        let mut child = command.arg("1000").args(vec!["0"; 10_000]).spawn().unwrap();
+        // It has its name a moment before its command line.
+        let has_started =
+            |shown: &Option<String>| shown.as_ref().is_none_or(|s| !s.starts_with('['));
+        let shown = std::iter::repeat_with(|| Process(child.id()).command()).find(has_started);
+        let shown = shown.flatten();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let shown = shown.unwrap();
+        assert!(shown.starts_with("sleep 1000 0 0"), "{shown}");
+        assert_eq!(shown.len() as u64, COMMAND_LEN);
     }
 }

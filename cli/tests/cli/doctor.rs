@@ -226,8 +226,10 @@ fn a_member_that_is_stopped_is_told_from_one_that_is_slow() {
     let room = Room::new();
     let primary = room.primary("web");
     let member = MemberProcess::join(&room, "web", Role::Secondary);
-    member.stop();
     let socket = primary.members().unwrap()[0].name;
+    member.stop();
+    let found = Found::in_room(&room, &[]);
+    assert_eq!(found.to_be_cured(), ["stopped"], "nobody has asked it yet");
     fill(socket.as_path(), 340);
     let found = Found::in_room(&room, &[]);
     assert_eq!(found.to_be_cured(), ["stopped"]);

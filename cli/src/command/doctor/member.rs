@@ -61,9 +61,9 @@ fn reading(group: &GroupReport, socket: &SocketReport, queues: &Queues) -> Optio
             "restart it, and find who sent it a message of a wrong length",
         ));
     }
-    let pid = socket.owner.filter(|&pid| is_full && Process(pid).is_stopped());
-    match (is_full, pid) {
-        (true, Some(pid)) => Some(Finding::warning(
+    let stopped = socket.owner.filter(|&pid| Process(pid).is_stopped());
+    match (is_full, stopped) {
+        (_, Some(pid)) => Some(Finding::warning(
             "stopped",
             format_args!("{who} is stopped by a signal or a debugger: {queue}"),
             format_args!("kill -CONT {pid}"),
@@ -73,7 +73,7 @@ fn reading(group: &GroupReport, socket: &SocketReport, queues: &Queues) -> Optio
             format_args!("{who} does not keep up: {queue}"),
             "see what its handlers wait for; a larger net.unix.max_dgram_qlen takes longer bursts",
         )),
-        (false, _) => None,
+        (false, None) => None,
     }
 }
 

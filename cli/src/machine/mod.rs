@@ -13,11 +13,18 @@ pub(crate) mod survey;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rte_mp::inspect::GroupReport;
+
 use crate::escape::Escaped;
 
 /// Shows a path, which anybody may have made, safely.
 pub(crate) fn shown(path: &Path) -> String {
     Escaped::bytes(path.as_os_str().as_bytes()).to_string()
+}
+
+/// Shows a group's file prefix safely, also one that is no UTF-8.
+pub(crate) fn shown_prefix(group: &GroupReport) -> String {
+    shown(group.directory.file_name().unwrap_or_default().as_ref())
 }
 
 /// Shows a path as it can be typed in a shell, whatever its name would do there.

@@ -1,7 +1,9 @@
 //! `rte-mp ps`: which groups and members it shows, and what it tells of those that come and go.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStdout, Stdio};
@@ -175,6 +177,21 @@ fn a_name_cannot_reach_the_terminal() {
             !out.contains(|c: char| c.is_control() && c != '\n') && !out.contains('\u{202e}');
         assert!(escaped, "{arguments:?}: {out:?}");
     }
+}
+
+#[test]
+fn prefixes_that_are_no_text_are_told_apart() {
+    let room = Room::new();
+    for prefix in [&b"web\xfe"[..], b"web\xff"] {
+        let directory = room.path().join("dpdk").join(OsStr::from_bytes(prefix));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("config"), "").unwrap();
+    }
+    let groups = objects(&room.run(&["ps", "--json"]));
+    let prefixes: Vec<_> = groups.iter().map(|group| group["prefix"].as_str().unwrap()).collect();
+    assert_eq!(prefixes, [r"web\xfe", r"web\xff"]);
+    let found = room.run(&["doctor"]).out;
+    assert!(found.contains(r"web\xfe: ") && found.contains(r"web\xff: "), "{found}");
 }
 
 #[test]

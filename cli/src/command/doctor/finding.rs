@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::content::counted;
 use crate::escape::Escaped;
-use crate::machine::shown;
+use crate::machine::{shown, shown_prefix};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -81,7 +81,7 @@ impl Finding {
 
     /// Says which group it is about.
     pub(super) fn of(mut self, group: &GroupReport) -> Self {
-        self.prefix = Some(Escaped::bytes(group.prefix.as_bytes()).to_string());
+        self.prefix = Some(shown_prefix(group));
         self.directory = Some(shown(&group.directory));
         self
     }

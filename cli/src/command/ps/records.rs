@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::escape::Escaped;
 use crate::machine::process::Process;
 use crate::machine::queues::Queues;
-use crate::machine::shown;
 use crate::machine::survey::{socket_word, state_word};
+use crate::machine::{shown, shown_prefix};
 use crate::output::nanoseconds;
 use crate::table::table;
 
@@ -68,7 +68,7 @@ impl GroupRecord {
         let known = layout.and_then(Result::ok);
         let primary = group.primary_pid().map(Process);
         Self {
-            prefix: Escaped::bytes(group.prefix.as_bytes()).to_string(),
+            prefix: shown_prefix(group),
             directory: shown(&group.directory),
             state: state_word(group.state()),
             kind: group.flavor().map(kind_word),

@@ -18,11 +18,10 @@ use serde::Serialize;
 use super::records::{MemberRecord, kind_word, release};
 use crate::args::Common;
 use crate::clock::{time_of_day, unix_nanoseconds};
-use crate::escape::Escaped;
 use crate::interrupt::Interrupt;
 use crate::machine::queues::Queues;
-use crate::machine::shown;
 use crate::machine::survey::{Survey, is_inhabited, state_word};
+use crate::machine::{shown, shown_prefix};
 use crate::output::Output;
 use crate::status::{Failure, Status};
 
@@ -134,7 +133,7 @@ impl Known {
         let mut known = Self { groups: BTreeMap::new(), members: BTreeMap::new() };
         let queues = Queues::default();
         for group in survey.groups.iter().filter(|group| is_inhabited(group)) {
-            let prefix = Escaped::bytes(group.prefix.as_bytes()).to_string();
+            let prefix = shown_prefix(group);
             for socket in group.members().filter(|socket| socket.state == SocketState::Alive) {
                 let member = MemberRecord::new(socket, &queues);
                 let news = MemberNews {

@@ -1,7 +1,10 @@
 //! How many hugepages this machine has, and where DPDK processes can have them.
 
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
+
+use super::locks::flocked;
 
 /// The hugepages of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,19 +50,28 @@ fn mounts_in(table: &str) -> Vec<PathBuf> {
     mounts.collect()
 }
 
-/// Counts the files that DPDK processes of this prefix have in a hugetlbfs, and their bytes. A group that has
+/// Counts the files that DPDK processes of this prefix left in a hugetlbfs, and their bytes. A group that has
 /// ended keeps its pages until somebody removes these.
-pub(crate) fn files_of(prefix: &str, mount: &Path) -> (usize, u64) {
+///
+/// There are none as long as any is in use, which keeps a lock on it: groups with one prefix have files of
+/// the same names, whatever their runtime directories.
+pub(crate) fn files_left(prefix: &str, mount: &Path) -> (usize, u64) {
     let start = format!("{prefix}map_");
     let entries = fs::read_dir(mount).into_iter().flatten().flatten();
     let files = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&start));
-    files.fold((0, 0), |(count, bytes), file| {
-        (count + 1, bytes + file.metadata().map_or(0, |metadata| metadata.len()))
-    })
+    let files: Vec<_> = files.collect();
+    let locked = flocked();
+    if files.iter().any(|file| locked.contains(&file.ino())) {
+        return (0, 0);
+    }
+    let bytes = files.iter().flat_map(DirEntry::metadata).map(|metadata| metadata.len()).sum();
+    (files.len(), bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{FlockOperation, flock};
+
     use super::*;
 
     #[test]
@@ -76,7 +88,11 @@ mod tests {
         for file in ["webmap_0", "webmap_1", "web2map_0", "web"] {
             fs::write(mount.path().join(file), [0; 8]).unwrap();
         }
-        assert_eq!(files_of("web", mount.path()), (2, 16));
-        assert_eq!(files_of("we", mount.path()), (0, 0));
+        assert_eq!(files_left("web", mount.path()), (2, 16));
+        assert_eq!(files_left("we", mount.path()), (0, 0));
+        // As DPDK locks what it uses.
+        let used = fs::File::open(mount.path().join("webmap_0")).unwrap();
+        flock(&used, FlockOperation::LockShared).unwrap();
+        assert_eq!(files_left("web", mount.path()), (0, 0));
     }
 }

@@ -1,5 +1,6 @@
 //! Who holds locks on a directory, as `/proc/locks` tells.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,23 +14,29 @@ pub(crate) fn flock_holders(path: &Path) -> Vec<u32> {
     holders(&fs::read_to_string("/proc/locks").unwrap_or_default(), metadata.ino())
 }
 
-/// Reads lines of number, kind, ADVISORY, READ or WRITE, process, `device:device:inode`, range. One that
-/// waits for another has an arrow behind its number.
+/// Lists the numbers of all files and directories that somebody holds a `flock` on; see [`flock_holders`].
+pub(crate) fn flocked() -> HashSet<u64> {
+    let table = fs::read_to_string("/proc/locks").unwrap_or_default();
+    table.lines().filter_map(row).map(|(_, inode)| inode).collect()
+}
+
 fn holders(table: &str, inode: u64) -> Vec<u32> {
-    let holders = table.lines().filter_map(|line| {
-        let columns: Vec<_> = line.split_ascii_whitespace().collect();
-        match columns[..] {
-            [_, "FLOCK", _, _, pid, file, ..] => {
-                let same = file.rsplit(':').next()?.parse() == Ok(inode);
-                pid.parse().ok().filter(|_| same)
-            }
-            _ => None,
-        }
-    });
-    let mut holders: Vec<_> = holders.collect();
+    let rows = table.lines().filter_map(row).filter(|(_, locked)| *locked == inode);
+    let mut holders: Vec<_> = rows.map(|(pid, _)| pid).collect();
     holders.sort_unstable();
     holders.dedup();
     holders
+}
+
+/// Reads a line of a `flock`, as process and file: number, kind, ADVISORY, READ or WRITE, process,
+/// `device:device:inode`, range. One that waits for another has an arrow behind its number.
+fn row(line: &str) -> Option<(u32, u64)> {
+    match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
+        [_, "FLOCK", _, _, pid, file, ..] => {
+            Some((pid.parse().ok()?, file.rsplit(':').next()?.parse().ok()?))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -55,5 +62,6 @@ mod tests {
         assert!(flock_holders(directory.path()).is_empty());
         flock(&file, FlockOperation::LockShared).unwrap();
         assert_eq!(flock_holders(directory.path()), [std::process::id()]);
+        assert!(flocked().contains(&fs::metadata(directory.path()).unwrap().ino()));
     }
 }

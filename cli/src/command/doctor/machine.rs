@@ -10,7 +10,7 @@ use rte_mp::inspect::{Base, GroupReport, SocketState, State};
 use rte_mp::{Flavor, Layout};
 
 use super::finding::Finding;
-use crate::machine::hugepages::{files_of, mounts, pages};
+use crate::machine::hugepages::{files_left, mounts, pages};
 use crate::machine::survey::Survey;
 use crate::machine::{shown, typed};
 
@@ -149,7 +149,7 @@ fn hugepages(dpdk: &[&GroupReport]) -> Vec<Finding> {
             continue;
         }
         for mount in &mounts {
-            let (count, bytes) = files_of(&group.prefix, mount);
+            let (count, bytes) = files_left(&group.prefix, mount);
             if bytes > 0 {
                 let place = typed(&mount.join(format!("{}map_", group.prefix)));
                 let finding = Finding::warning(

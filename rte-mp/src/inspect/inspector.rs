@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rte_mp_proto::PeerName;
 use rte_mp_proto::config::{Header, MpStatus};
@@ -16,12 +16,22 @@ use crate::runtime::sockets;
 
 /// How long others may hold a directory's lock before it is listed without.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long that may take for all directories that one [`Inspector`] looks at: anybody may make any number
+/// of them below `/tmp`, and lock them.
+const LOCK_TIMEOUT_IN_ALL: Duration = Duration::from_secs(1);
 
 /// Looks at groups. What processes have open is read once for all of them, so take a new one for
 /// each round.
-#[derive(Default)]
 pub struct Inspector {
     owners: Owners,
+    /// What is left of [`LOCK_TIMEOUT_IN_ALL`].
+    patience: Duration,
+}
+
+impl Default for Inspector {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl std::fmt::Debug for Inspector {
@@ -33,10 +43,11 @@ impl std::fmt::Debug for Inspector {
 impl Inspector {
     /// Makes one; nothing is read yet.
     pub fn new() -> Self {
-        Self::default()
+        Self { owners: Owners::default(), patience: LOCK_TIMEOUT_IN_ALL }
     }
 
-    /// Looks at all groups of `base`. Blocks for at most 100 ms for each, while others join it.
+    /// Looks at all groups of `base`. Blocks for at most 100 ms for each, while others join it, and for at most
+    /// 1 s for all that this inspector looks at.
     ///
     /// # Errors
     /// The kernel's, if `<base>/dpdk` is there and cannot be listed.
@@ -46,7 +57,7 @@ impl Inspector {
     }
 
     /// Looks at the group whose directory this is; gives nothing if there is no such directory.
-    /// Blocks for at most 100 ms, while others join.
+    /// Blocks as [`Inspector::groups`] does for each.
     ///
     /// The sockets are listed before the config file is read: a primary has the lock before it has a
     /// socket, so one that is just starting is never taken for one that lost its lock.
@@ -55,7 +66,11 @@ impl Inspector {
             return None;
         }
         let directory = Directory::at(directory.to_owned());
-        let (listing, files) = list(&directory);
+        let start = Instant::now();
+        let (listing, files) = list(&directory, LOCK_TIMEOUT.min(self.patience));
+        if matches!(&listing, Listing::Unlocked(error) if error.kind() == io::ErrorKind::TimedOut) {
+            self.patience = self.patience.saturating_sub(start.elapsed());
+        }
         let config = look_at_config(&directory);
         let mut sockets: Vec<_> = files
             .into_iter()
@@ -99,9 +114,10 @@ pub fn remove_stale_sockets(
     Ok(removed.iter().map(|name: &PeerName| name.as_path().to_owned()).collect())
 }
 
-/// Lists the files that are sockets by their names, under the directory's lock if it can be had.
-fn list(directory: &Directory) -> (Listing, Vec<(PathBuf, SocketKind)>) {
-    let (listing, opened) = match directory.lock_shared(LOCK_TIMEOUT) {
+/// Lists the files that are sockets by their names, under the directory's lock if it can be had within
+/// `timeout`.
+fn list(directory: &Directory, timeout: Duration) -> (Listing, Vec<(PathBuf, SocketKind)>) {
+    let (listing, opened) = match directory.lock_shared(timeout) {
         Ok(locked) => (Listing::Locked, Ok(locked)),
         Err(error) => (Listing::Unlocked(error), directory.open()),
     };

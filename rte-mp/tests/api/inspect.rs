@@ -233,6 +233,33 @@ fn a_directory_that_stays_locked_is_listed_all_the_same() {
     drop((locked, primary));
 }
 
+/// Anybody may make directories below `/tmp`, and lock them.
+#[test]
+fn many_directories_that_stay_locked_hold_nobody_up_for_long() {
+    const COUNT: usize = 50;
+    let base = tempfile::tempdir().unwrap();
+    let directory = |number| base.path().join(format!("dpdk/{number:02}"));
+    let locked: Vec<_> = (0..COUNT)
+        .map(|number| {
+            fs::create_dir_all(directory(number)).unwrap();
+            let locked = fs::File::open(directory(number)).unwrap();
+            flock(&locked, FlockOperation::LockExclusive).unwrap();
+            locked
+        })
+        .collect();
+    fs::create_dir_all(directory(COUNT)).unwrap();
+    let start = Instant::now();
+    let groups = Inspector::new().groups(&Base::new(base.path())).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    let (free, others) = groups.split_last().unwrap();
+    assert!(matches!(free.listing, Listing::Locked), "it need not wait for that: {free:?}");
+    assert_eq!(others.len(), COUNT);
+    for group in others {
+        assert!(matches!(group.listing, Listing::Unlocked(_)), "{group:?}");
+    }
+    drop(locked);
+}
+
 #[test]
 fn only_sockets_that_nobody_owns_are_removed() {
     let scene = Scene::with_killed();

@@ -45,6 +45,11 @@ impl Survey {
         survey
     }
 
+    /// What is to be said with "there is no group": not all may have been seen.
+    pub(crate) fn proviso(&self) -> &'static str {
+        if self.unreadable.is_empty() { "" } else { " that may be seen by this user" }
+    }
+
     /// The groups in which there is something: a primary, what one left behind, or any socket.
     pub(crate) fn inhabited(&self) -> impl Iterator<Item = &GroupReport> {
         self.groups.iter().filter(|group| is_inhabited(group))

@@ -152,6 +152,16 @@ fn where_nothing_is_nothing_is_shown() {
     let ended = room.run(&["ps"]);
     assert_eq!((ended.status, ended.out.as_str()), (Some(0), ""));
     assert!(ended.err.contains("cannot look into"), "{}", ended.err);
+    for arguments in
+        [&["ps"][..], &["ps", "--file-prefix", "web"], &["doctor", "--file-prefix", "web"]]
+    {
+        let ended = room.run(arguments);
+        assert!(
+            ended.err.contains("that may be seen by this user"),
+            "{arguments:?}: {}",
+            ended.err
+        );
+    }
 }
 
 /// Anybody may name a directory as he likes.

@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
     let inhabited = || survey.groups.iter().filter(|group| is_inhabited(group));
     if let (Some(prefix), None) = (&common.file_prefix, inhabited().next()) {
         return Err(Failure::no_group(format_args!(
-            "there is no group of file prefix {prefix:?}; see `rte-mp ps` for those that there are"
+            "there is no group of file prefix {prefix:?}{}; see `rte-mp ps` for those that there are",
+            survey.proviso()
         )));
     }
     let queues = Queues::read();

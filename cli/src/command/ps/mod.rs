@@ -36,11 +36,13 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
     let found = show(&survey, output)?;
     match &common.file_prefix {
         Some(prefix) if !found => Err(Failure::no_group(format_args!(
-            "there is no group of file prefix {prefix:?} under {}; see `rte-mp ps` for all that there are",
+            "there is no group of file prefix {prefix:?}{} under {}; see `rte-mp ps` for all that there are",
+            survey.proviso(),
             places(&survey)
         ))),
         None if !found => {
-            output.note(format_args!("there is no group under {}", places(&survey)));
+            let places = places(&survey);
+            output.note(format_args!("there is no group{} under {places}", survey.proviso()));
             Ok(Status::Done)
         }
         _ => Ok(Status::Done),

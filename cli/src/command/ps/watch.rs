@@ -37,7 +37,8 @@ pub(super) fn run(common: &Common, output: &mut Output) -> Result<Status, Failur
     let mut watch = Watch::new()?;
     let survey = look(common, &mut watch);
     if !super::show(&survey, output)? {
-        output.note(format_args!("there is no group yet under {}", super::places(&survey)));
+        let places = super::places(&survey);
+        output.note(format_args!("there is no group yet{} under {places}", survey.proviso()));
     }
     let mut known = Known::of(&survey);
     let mut look_at = Instant::now() + pause(&survey);

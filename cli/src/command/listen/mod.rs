@@ -115,6 +115,11 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
     check(&args.names)?;
     let interrupt = Interrupt::catch()?;
     let queue = Arc::new(Queue::new()?);
+    // First: whoever runs commands ends only once nobody can give him any, which is so without a group.
+    let builder = match args.proc_type {
+        ProcType::Primary => common.leader(),
+        ProcType::Secondary => common.builder()?,
+    };
     let (reaction, commands) = match &args.answer {
         Answer { echo: true, .. } => (Reaction::Echo, None),
         Answer { reply: Some(reply), .. } => (Reaction::Reply(reply.clone()), None),
@@ -124,10 +129,6 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
             (Reaction::Exec(sender), Some(commands))
         }
         _ => (Reaction::Ignore, None),
-    };
-    let builder = match args.proc_type {
-        ProcType::Primary => common.leader(),
-        ProcType::Secondary => common.builder()?,
     };
     let ears = Ears::new(reaction, &args.names, args.show_struct.clone(), args.count, &queue);
     let group = hearing(builder, &args.names, ears).join()?;

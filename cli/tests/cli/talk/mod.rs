@@ -1,6 +1,7 @@
 //! `rte-mp send`, `request` and `listen`: talking to a group from a shell.
 
 mod answering;
+mod ending;
 mod hostile;
 mod listening;
 mod many;

@@ -121,8 +121,9 @@ impl Runner {
         }
         let result = self.watch(&mut child);
         if result.is_err() {
-            // With all that it has started. It may have ended by itself.
+            // With all that it has started, and if it has left its group. It may have ended by itself.
             let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+            let _ = child.kill();
         }
         let status = child.wait().map_err(|error| error.to_string())?;
         match result {

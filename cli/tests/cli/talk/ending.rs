@@ -1,6 +1,19 @@
 //! How `rte-mp request` and `listen` end: at once, whatever they wait for, and with all told.
 
+use std::sync::mpsc::{Receiver, channel};
+
+use rte_mp::{Group, Message, Replies};
+
+use super::{LONG, listener, message, objects};
 use crate::support::{Room, Started, assert_refused};
+
+/// Asks all, and tells how many replied.
+fn ask_later(group: &Group, message: &Message) -> Receiver<usize> {
+    let (sender, replied) = channel();
+    let done = move |replies: Replies| sender.send(replies.received()).unwrap();
+    group.request_async(message, Some(LONG), done).unwrap();
+    replied
+}
 
 #[test]
 fn commands_that_are_never_run_do_not_keep_it_from_ending() {
@@ -11,4 +24,19 @@ fn commands_that_are_never_run_do_not_keep_it_from_ending() {
         room.path().join("dpdk").display()
     );
     assert_refused(&ended, 3, &expected);
+}
+
+/// It moves to the group of its parent, where the rest of a pipeline could be.
+#[test]
+fn a_command_that_leaves_its_process_group_is_ended_too() {
+    let room = Room::new();
+    let primary = room.primary("web");
+    let command = "exec perl -e 'setpgrp 0, getpgrp getppid or die; sleep 60'";
+    let mut listening = listener(&room, &["--exec", command, "--timeout", "300ms"]);
+    let replied = ask_later(&primary, &message("any", b""));
+    let heard = &objects(&listening.line())[0];
+    assert_eq!(heard["answer_error"], "the command took longer than 300ms", "{heard}");
+    assert_eq!(replied.recv_timeout(LONG).unwrap(), 0);
+    listening.interrupt();
+    assert_eq!(listening.end().status, Some(0));
 }

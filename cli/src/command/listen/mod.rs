@@ -10,6 +10,7 @@ mod queue;
 mod records;
 
 use std::io;
+use std::mem;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -133,12 +134,14 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
     let ears = Ears::new(reaction, &args.names, args.show_struct.clone(), args.count, &queue);
     let group = hearing(builder, &args.names, ears).join()?;
     let listening = Listening::new(&group);
-    let listener = Listener { interrupt: &interrupt, queue: &queue, output, count: args.count };
-    let ended = interrupt.leaving(&group, || listener.listen(&listening))?;
+    let (count, summary) = (args.count, Summary::default());
+    let mut listener = Listener { interrupt: &interrupt, queue: &queue, output, count, summary };
+    let listened = interrupt.leaving(&group, || listener.listen(&listening))?;
     // Nobody can give commands any more, so that those who run them can end.
     group.leave();
     drop(commands);
-    ended
+    listened?;
+    listener.end()
 }
 
 /// Has everything heard from the first moment on.
@@ -159,6 +162,7 @@ struct Listener<'a> {
     queue: &'a Queue,
     output: &'a mut Output,
     count: Option<u64>,
+    summary: Summary,
 }
 
 /// What there is to do next.
@@ -171,26 +175,34 @@ enum Next {
 }
 
 impl Listener<'_> {
-    fn listen(mut self, listening: &Listening) -> Result<Status, Failure> {
-        let mut summary = Summary::default();
+    fn listen(&mut self, listening: &Listening) -> Result<(), Failure> {
         self.output.show(listening)?;
         let count = self.count.unwrap_or(u64::MAX);
-        let mut next = Next::Go;
-        while next == Next::Go && summary.total() < count {
-            next = self.wait_for_news();
-            // At the end, too: it has been answered.
-            let (heard, missed) = self.queue.take();
-            for heard in heard {
-                summary.add(&heard);
-                self.print(&heard)?;
-            }
-            if missed > 0 {
-                summary.add_missed(missed);
-                self.print(&Missed::new(missed))?;
-            }
+        while self.summary.total() < count && self.wait_for_news() == Next::Go {
+            self.print_queue()?;
         }
+        Ok(())
+    }
+
+    /// Prints what is left, all of which has been answered, and sums up.
+    fn end(&mut self) -> Result<Status, Failure> {
+        self.print_queue()?;
+        let summary = mem::take(&mut self.summary);
         self.print(&summary)?;
         Ok(Status::Done)
+    }
+
+    fn print_queue(&mut self) -> Result<(), Failure> {
+        let (heard, missed) = self.queue.take();
+        for heard in heard {
+            self.summary.add(&heard);
+            self.print(&heard)?;
+        }
+        if missed > 0 {
+            self.summary.add_missed(missed);
+            self.print(&Missed::new(missed))?;
+        }
+        Ok(())
     }
 
     /// Prints a record, unless its reader stalls and the user wants it to end.

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use rte_mp::{Group, Message, Replies};
 
 use super::{LONG, listener, message, objects};
-use crate::support::{Room, Started, assert_refused};
+use crate::support::{Room, Started, assert_refused, wait_until};
 
 /// Asks all, and tells how many replied.
 fn ask_later(group: &Group, message: &Message) -> Receiver<usize> {
@@ -13,6 +13,14 @@ fn ask_later(group: &Group, message: &Message) -> Receiver<usize> {
     let done = move |replies: Replies| sender.send(replies.received()).unwrap();
     group.request_async(message, Some(LONG), done).unwrap();
     replied
+}
+
+/// A command that says that it runs, and goes on.
+const RUNS: &str = r#"touch "$TMPDIR/runs"; exec sleep 60"#;
+
+fn wait_until_it_runs(room: &Room) {
+    let file = room.path().join("runs");
+    wait_until("the command runs", || file.exists());
 }
 
 #[test]
@@ -39,4 +47,29 @@ fn a_command_that_leaves_its_process_group_is_ended_too() {
     assert_eq!(replied.recv_timeout(LONG).unwrap(), 0);
     listening.interrupt();
     assert_eq!(listening.end().status, Some(0));
+}
+
+#[test]
+fn what_still_had_its_command_running_is_told_at_the_end() {
+    let room = Room::new();
+    let primary = room.primary("web");
+    let arguments = ["--exec", RUNS, "--jobs", "1", "--timeout", "60s"];
+    let listening = listener(&room, &arguments);
+    let replied = [b"1", b"2"].map(|param| ask_later(&primary, &message("any", param)));
+    wait_until_it_runs(&room);
+    // Behind the two requests.
+    let member = &primary.members().unwrap()[0];
+    primary.to(&member.name).ping(b"both have come", Some(LONG)).unwrap();
+    listening.interrupt();
+    let ended = listening.end();
+    let objects = objects(&ended.out);
+    let [_, first, second, summary] = &objects[..] else { panic!("{ended:?}") };
+    for heard in [first, second] {
+        assert_eq!(
+            (&heard["answer"], &heard["answer_error"]),
+            (&"ignored".into(), &"listening ended".into())
+        );
+    }
+    assert_eq!((&summary["requests"], &summary["replied"]), (&2.into(), &0.into()), "{summary}");
+    assert_eq!(replied.map(|replied| replied.recv_timeout(LONG).unwrap()), [0, 0]);
 }

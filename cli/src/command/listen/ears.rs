@@ -46,7 +46,7 @@ impl Ears {
     }
 
     /// Answers, and puts into the queue what came and how it was answered. Who comes too late is ignored.
-    pub(super) fn hear(&self, request: Request) {
+    pub(super) fn hear(&self, mut request: Request) {
         let take_one = |left: u64| left.checked_sub(1);
         let is_late = |left: &AtomicU64| {
             // Relaxed: each call takes its own one, and nothing else hangs on it.
@@ -56,11 +56,13 @@ impl Ears {
             return;
         }
         let heard = Heard::new(&request, self.layout.as_ref());
+        // Closed here: as many as may wait for a command could use up all that this process may have.
+        let fd_count = request.take_fds().len();
         let is_left_alone = self.hears_all && is_dpdk_own(request.name().as_bytes());
         let reply = match (&self.reaction, request.kind()) {
             (Reaction::Exec(jobs), _) if !is_left_alone => {
-                if let Err(job) = jobs.give(Box::new(Job { heard, request })) {
-                    let Job { heard, request } = *job;
+                if let Err(job) = jobs.give(Box::new(Job { heard, request, fd_count })) {
+                    let Job { heard, request, .. } = *job;
                     let reply = Reply::ignored_as(&request, "too many commands run already");
                     self.queue.push(heard.answered(reply));
                 }

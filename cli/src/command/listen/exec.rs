@@ -32,6 +32,8 @@ const ENDED: &str = "listening ended";
 pub(super) struct Job {
     pub(super) heard: Heard,
     pub(super) request: Request,
+    /// How many descriptors came with it.
+    pub(super) fd_count: usize,
 }
 
 /// Where jobs are given.
@@ -99,8 +101,8 @@ impl Runner {
         loop {
             let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = next else { return };
-            let Job { heard, request } = *job;
-            let reply = match self.run(&request) {
+            let Job { heard, request, fd_count } = *job;
+            let reply = match self.run(&request, fd_count) {
                 Ok(written) => reply(request, &written),
                 Err(problem) => Reply::ignored_as(&request, &problem),
             };
@@ -109,12 +111,13 @@ impl Runner {
     }
 
     /// Runs the command to its end, and gives what it wrote.
-    fn run(&self, request: &Request) -> Result<Vec<u8>, String> {
+    fn run(&self, request: &Request, fd_count: usize) -> Result<Vec<u8>, String> {
         if self.is_stopped() {
             return Err(ENDED.to_owned());
         }
-        let mut child =
-            self.spawn(request).map_err(|error| format!("the command cannot be run: {error}"))?;
+        let mut child = self
+            .spawn(request, fd_count)
+            .map_err(|error| format!("the command cannot be run: {error}"))?;
         if let Some(mut input) = child.stdin.take() {
             // So little always fits, and who does not read it does not want it.
             let _ = input.write_all(request.param());
@@ -137,7 +140,7 @@ impl Runner {
         poll(&mut [PollFd::new(&self.stopped, PollFlags::IN)], Some(&now)) == Ok(1)
     }
 
-    fn spawn(&self, request: &Request) -> io::Result<Child> {
+    fn spawn(&self, request: &Request, fd_count: usize) -> io::Result<Child> {
         let number = |id: Option<u32>| id.map(|id| id.to_string()).unwrap_or_default();
         let kind = if request.kind() == Kind::Request { "request" } else { "message" };
         Command::new("sh")
@@ -147,7 +150,7 @@ impl Runner {
             .env("RTE_MP_PEER", request.peer().as_path())
             .env("RTE_MP_PID", number(request.peer_pid()))
             .env("RTE_MP_UID", number(request.peer_uid()))
-            .env("RTE_MP_FDS", request.fds().len().to_string())
+            .env("RTE_MP_FDS", fd_count.to_string())
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

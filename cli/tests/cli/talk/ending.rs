@@ -1,5 +1,6 @@
 //! How `rte-mp request` and `listen` end: at once, whatever they wait for, and with all told.
 
+use std::fs::{self, File};
 use std::sync::mpsc::{Receiver, channel};
 
 use rte_mp::{Group, Message, Replies};
@@ -72,4 +73,23 @@ fn what_still_had_its_command_running_is_told_at_the_end() {
     }
     assert_eq!((&summary["requests"], &summary["replied"]), (&2.into(), &0.into()), "{summary}");
     assert_eq!(replied.map(|replied| replied.recv_timeout(LONG).unwrap()), [0, 0]);
+}
+
+#[test]
+fn descriptors_are_not_kept_while_a_command_runs() {
+    let room = Room::new();
+    let primary = room.primary("web");
+    let listening = listener(&room, &["--exec", RUNS, "--jobs", "1", "--timeout", "60s"]);
+    let path = room.path().join("sent");
+    let file = File::create(&path).unwrap();
+    for _ in 0..3 {
+        let request = message("any", b"").with_fd(file.try_clone().unwrap()).unwrap();
+        ask_later(&primary, &request);
+    }
+    wait_until_it_runs(&room);
+    let member = &primary.members().unwrap()[0];
+    primary.to(&member.name).ping(b"all have come", Some(LONG)).unwrap();
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", listening.pid().as_raw_pid())).unwrap();
+    let is_sent = |entry: &fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|to| to == path);
+    assert_eq!(descriptors.map(Result::unwrap).filter(is_sent).count(), 0);
 }

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use anstream::AutoStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::args::Common;
 use crate::escape::Escaped;
+use crate::interrupt::Interrupt;
 use crate::status::Failure;
 
 /// The standard output in the form that was asked for.
@@ -37,6 +39,21 @@ impl Output {
     /// The output is closed or full.
     pub(crate) fn show(&mut self, record: &(impl Serialize + Display)) -> Result<(), Failure> {
         if self.json { self.object(record) } else { self.line(record) }
+    }
+
+    /// As [`Output::show`], but without the record if its reader stalls and the user wants it to end.
+    ///
+    /// # Errors
+    /// As [`Output::show`].
+    pub(crate) fn show_unless(
+        &mut self,
+        interrupt: &Interrupt,
+        record: &(impl Serialize + Display),
+    ) -> Result<(), Failure> {
+        match has_room_before(interrupt) {
+            true => self.show(record),
+            false => Ok(()),
+        }
     }
 
     /// Writes an object.
@@ -74,6 +91,19 @@ impl Output {
             .write_all(text.as_bytes())
             .and_then(|()| self.stream.flush())
             .map_err(Failure::output)
+    }
+}
+
+/// Waits until the standard output has room; `false` if the user wants it to end before.
+fn has_room_before(interrupt: &Interrupt) -> bool {
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::OUT), PollFd::new(interrupt, PollFlags::IN)];
+    loop {
+        match poll(&mut fds, None) {
+            Err(Errno::INTR) if !interrupt.is_caught() => {}
+            // Also if it was closed: writing tells.
+            _ => return !fds[0].revents().is_empty(),
+        }
     }
 }
 

@@ -11,7 +11,6 @@ mod records;
 
 use std::io;
 use std::mem;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use clap::ValueHint;
@@ -188,7 +187,7 @@ impl Listener<'_> {
     fn end(&mut self) -> Result<Status, Failure> {
         self.print_queue()?;
         let summary = mem::take(&mut self.summary);
-        self.print(&summary)?;
+        self.output.show_unless(self.interrupt, &summary)?;
         Ok(Status::Done)
     }
 
@@ -196,24 +195,13 @@ impl Listener<'_> {
         let (heard, missed) = self.queue.take();
         for heard in heard {
             self.summary.add(&heard);
-            self.print(&heard)?;
+            self.output.show_unless(self.interrupt, &heard)?;
         }
         if missed > 0 {
             self.summary.add_missed(missed);
-            self.print(&Missed::new(missed))?;
+            self.output.show_unless(self.interrupt, &Missed::new(missed))?;
         }
         Ok(())
-    }
-
-    /// Prints a record, unless its reader stalls and the user wants it to end.
-    fn print(
-        &mut self,
-        record: &(impl serde::Serialize + std::fmt::Display),
-    ) -> Result<(), Failure> {
-        match self.wait_for_reader() {
-            true => self.output.show(record),
-            false => Ok(()),
-        }
     }
 
     fn wait_for_news(&self) -> Next {
@@ -229,22 +217,6 @@ impl Listener<'_> {
                 Err(Errno::INTR) if !self.interrupt.is_caught() => {}
                 _ if self.interrupt.is_caught() || fds[1].revents().is_empty() => return Next::End,
                 _ => return Next::Go,
-            }
-        }
-    }
-
-    /// Waits until the output has room; `false` if the user wants it to end before.
-    fn wait_for_reader(&self) -> bool {
-        let output = io::stdout();
-        let mut fds = [
-            PollFd::from_borrowed_fd(output.as_fd(), PollFlags::OUT),
-            PollFd::new(self.interrupt, PollFlags::IN),
-        ];
-        loop {
-            match poll(&mut fds, None) {
-                Err(Errno::INTR) if !self.interrupt.is_caught() => {}
-                // Also if it was closed: writing tells.
-                _ => return !fds[0].revents().is_empty(),
             }
         }
     }

@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
     };
     let timeout = common.timeout;
     let asking = Asking::new(&group, &interrupt, &message, &members, timeout, pace);
-    let mut report = Report::new(args, output, timeout);
+    let mut report = Report::new(args, output, timeout, &interrupt);
     let start = Instant::now();
     let shown = interrupt.leaving(&group, || asking.run(|asked| report.add(asked)))?;
     report.progress.finish_and_clear();
@@ -93,7 +93,8 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
     let tally = report.tally;
     if args.count.is_some() {
         let interrupted = interrupt.is_caught();
-        output.show(&Summary::new(&args.name, &tally, start.elapsed(), interrupted))?;
+        let summary = Summary::new(&args.name, &tally, start.elapsed(), interrupted);
+        output.show_unless(&interrupt, &summary)?;
     }
     Ok(if tally.all_replied() { Status::Done } else { Status::Refused })
 }
@@ -103,12 +104,18 @@ struct Report<'a> {
     args: &'a Args,
     output: &'a mut Output,
     timeout: Duration,
+    interrupt: &'a Interrupt,
     tally: Tally,
     progress: ProgressBar,
 }
 
 impl<'a> Report<'a> {
-    fn new(args: &'a Args, output: &'a mut Output, timeout: Duration) -> Self {
+    fn new(
+        args: &'a Args,
+        output: &'a mut Output,
+        timeout: Duration,
+        interrupt: &'a Interrupt,
+    ) -> Self {
         let target = match args.count {
             Some(2..) if io::stderr().is_terminal() => ProgressDrawTarget::stderr(),
             _ => ProgressDrawTarget::hidden(),
@@ -117,12 +124,12 @@ impl<'a> Report<'a> {
         let progress = ProgressBar::with_draw_target(args.count, target)
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         progress.tick();
-        Self { args, output, timeout, tally: Tally::default(), progress }
+        Self { args, output, timeout, interrupt, tally: Tally::default(), progress }
     }
 
     /// Counts and shows what became of one round.
     fn add(&mut self, round: Vec<Asked<'_>>) -> Result<(), Failure> {
-        let Self { args, output, timeout, tally, progress } = self;
+        let Self { args, output, timeout, interrupt, tally, progress } = self;
         for asked in round {
             tally.add(&asked);
             let is_shown = match args.count {
@@ -138,7 +145,7 @@ impl<'a> Report<'a> {
                 saving::save(directory, &asked, &mut answer);
             }
             if is_shown {
-                progress.suspend(|| output.show(&answer))?;
+                progress.suspend(|| output.show_unless(interrupt, &answer))?;
             }
         }
         progress.inc(1);

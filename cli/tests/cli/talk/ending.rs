@@ -1,11 +1,16 @@
 //! How `rte-mp request` and `listen` end: at once, whatever they wait for, and with all told.
 
+use std::cell::Cell;
+use std::fmt::Display;
 use std::fs::{self, File};
+use std::io::Read;
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use rte_mp::{Group, Message, Replies};
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::{LONG, listener, message, objects};
+use super::{LONG, listener, message, objects, sockets};
 use crate::support::{Room, Started, assert_refused, wait_until};
 
 /// Asks all, and tells how many replied.
@@ -92,4 +97,46 @@ fn descriptors_are_not_kept_while_a_command_runs() {
     let descriptors = fs::read_dir(format!("/proc/{}/fd", listening.pid().as_raw_pid())).unwrap();
     let is_sent = |entry: &fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|to| to == path);
     assert_eq!(descriptors.map(Result::unwrap).filter(is_sent).count(), 0);
+}
+
+/// What the kernel tells of a process, its state among it.
+fn stat(pid: impl Display) -> String {
+    fs::read_to_string(format!("/proc/{pid}/stat")).unwrap()
+}
+
+/// A child that is killed if the test ends before it.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Errors mean that it has ended and was waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_interrupt_ends_a_request_whose_output_nobody_reads() {
+    let room = Room::new();
+    let primary = room.primary("web");
+    primary.register("any", |request| request.reply(&[7; 256])).unwrap();
+    let mut command =
+        room.command(&["request", "any", "--json", "--count", "100000", "--each", "--jobs", "4"]);
+    let mut asking = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
+    // Neither the pipe nor what waits for it has room for all of them.
+    let (last, unchanged) = (Cell::new(0), Cell::new(0));
+    wait_until("it is stuck", || {
+        let answered = primary.stats().received.requests;
+        let is_same = answered > 1000 && last.replace(answered) == answered;
+        unchanged.set(if is_same { unchanged.get() + 1 } else { 0 });
+        unchanged.get() == 100
+    });
+    kill_process(Pid::from_child(&asking.0), Signal::INT).unwrap();
+    wait_until("it has ended", || stat(asking.0.id()).contains(") Z "));
+    assert_eq!(asking.0.wait().unwrap().code(), Some(0));
+    assert_eq!(sockets(&room, "web"), ["mp_socket"]);
+    // What was written is whole.
+    let mut text = String::new();
+    asking.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(objects(&text).iter().all(|object| object["outcome"] == "replied"));
 }

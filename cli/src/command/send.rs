@@ -34,8 +34,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<Status, Failure> {
-    let interrupt = Interrupt::catch()?;
+    // First, since it may block: there is nothing to be left tidy yet.
     let (message, opened) = args.payload.message(&args.name)?;
+    let interrupt = Interrupt::catch()?;
     let group = common.join()?;
     let members = find_members(&group, args.to.as_deref())?;
     for descriptor in &opened {

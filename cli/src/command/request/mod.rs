@@ -68,8 +68,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<Status, Failure> {
-    let interrupt = Interrupt::catch()?;
+    // First, since it may block: there is nothing to be left tidy yet.
     let (message, opened) = args.payload.message(&args.name)?;
+    let interrupt = Interrupt::catch()?;
     if let Some(directory) = &args.save_fd {
         saving::make(directory)?;
     }

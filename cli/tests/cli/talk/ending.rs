@@ -1,4 +1,4 @@
-//! How `rte-mp request` and `listen` end: at once, whatever they wait for, and with all told.
+//! How `rte-mp send`, `request` and `listen` end: at once, whatever they wait for, and with all told.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -139,4 +139,19 @@ fn an_interrupt_ends_a_request_whose_output_nobody_reads() {
     let mut text = String::new();
     asking.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     assert!(objects(&text).iter().all(|object| object["outcome"] == "replied"));
+}
+
+#[test]
+fn an_interrupt_ends_it_while_the_parameter_is_still_to_be_typed() {
+    for command in ["request", "send"] {
+        let room = Room::new();
+        let _primary = room.primary("web");
+        let mut command = room.command(&[command, "any", "--file", "-"]);
+        command.stdin(Stdio::piped());
+        let waiting = Started::new(command);
+        let pid = waiting.pid().as_raw_pid();
+        wait_until("it waits", || stat(pid).contains("(rte-mp) S "));
+        waiting.interrupt();
+        assert_eq!(waiting.end().status, None);
+    }
 }

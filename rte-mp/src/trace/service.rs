@@ -84,8 +84,8 @@ impl Group {
     /// # }
     /// ```
     pub fn trace(&self) -> Result<Trace, TraceError> {
-        let (sender, trace) = Trace::channel();
-        match self.shared().tracer.add(Sink::channel(sender)) {
+        let (sink, trace) = Trace::channel();
+        match self.shared().tracer.add(sink) {
             Ok(()) => Ok(trace),
             Err(error) => Err(TraceError::of_errno(raw(&error), self.shared().prefix())),
         }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Weak;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use rte_mp_proto::trace::{Content, Record};
@@ -34,7 +35,8 @@ pub(crate) struct Sink {
 
 enum To {
     Socket(OwnedFd),
-    Channel(SyncSender<Record>),
+    /// Into a channel, whose reader is there as long as the other can be upgraded.
+    Channel(SyncSender<Record>, Weak<()>),
 }
 
 /// What became of one record.
@@ -45,9 +47,9 @@ enum Put {
 }
 
 impl Sink {
-    /// Records into a channel.
-    pub(crate) fn channel(sender: SyncSender<Record>) -> Self {
-        Self::over(To::Channel(sender))
+    /// Records into a channel, until `reader` is gone.
+    pub(crate) fn channel(sender: SyncSender<Record>, reader: Weak<()>) -> Self {
+        Self::over(To::Channel(sender, reader))
     }
 
     /// Records into a socket that another process has made.
@@ -107,7 +109,7 @@ impl Sink {
 
     fn put(&mut self, record: Record) -> Put {
         match &self.to {
-            To::Channel(sender) => match sender.try_send(record) {
+            To::Channel(sender, _) => match sender.try_send(record) {
                 Ok(()) => Put::Taken,
                 Err(TrySendError::Full(_)) => Put::Full,
                 Err(TrySendError::Disconnected(_)) => Put::Gone,
@@ -129,10 +131,14 @@ impl Sink {
 
     /// Tells whether there is somebody to read, as far as that shows without a record.
     pub(super) fn is_open(&mut self) -> bool {
-        let To::Socket(socket) = &self.to else { return true };
-        let mut fds = [PollFd::new(socket, PollFlags::empty())];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        !matches!(poll(&mut fds, Some(&now)), Ok(1..))
+        match &self.to {
+            To::Channel(_, reader) => reader.strong_count() > 0,
+            To::Socket(socket) => {
+                let mut fds = [PollFd::new(socket, PollFlags::empty())];
+                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+                !matches!(poll(&mut fds, Some(&now)), Ok(1..))
+            }
+        }
     }
 }
 

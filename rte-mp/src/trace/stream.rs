@@ -2,12 +2,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use rte_mp_proto::trace::Record;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
+
+use super::sink::Sink;
 
 /// How many records wait for a reader in this process before he loses some.
 const MAX_RECORDS: usize = 1024;
@@ -21,12 +24,16 @@ const MAX_RECORDS: usize = 1024;
 #[must_use = "recording ends when it is dropped"]
 pub struct Trace {
     receiver: Receiver<Record>,
+    /// Tells the writer that it is still there, which the channel does only as it is written to.
+    _reader: Arc<()>,
 }
 
 impl Trace {
-    pub(crate) fn channel() -> (SyncSender<Record>, Self) {
+    /// Makes one, and where its records go to.
+    pub(super) fn channel() -> (Sink, Self) {
         let (sender, receiver) = sync_channel(MAX_RECORDS);
-        (sender, Self { receiver })
+        let reader = Arc::new(());
+        (Sink::channel(sender, Arc::downgrade(&reader)), Self { receiver, _reader: reader })
     }
 
     /// Waits for the next record; `None` once the group is left and all was read.

@@ -132,6 +132,18 @@ fn only_so_many_record_and_who_goes_makes_room() {
     assert!(attach().is_ok());
 }
 
+#[test]
+fn readers_in_this_process_make_room_too_though_nothing_was_recorded_since_they_went() {
+    let scene = Scene::new();
+    let primary = scene.primary();
+    let mut traces: Vec<_> = (0..8).map(|_| primary.trace().unwrap()).collect();
+    let error = primary.trace().unwrap_err();
+    assert!(matches!(error, TraceError::TooMany), "{error}");
+    traces.pop();
+    traces.push(primary.trace().unwrap());
+    assert!(primary.trace().is_err());
+}
+
 fn ask_for_nothing(group: &rte_mp::Group) {
     drop(group.request(&message("nothing"), Some(LONG)).unwrap());
 }

@@ -1,4 +1,5 @@
-//! What rustix lacks, asked of libc: receiving many datagrams at once, and locks on byte ranges.
+//! What rustix lacks, asked of libc: receiving many datagrams at once, locks on byte ranges, and whether
+//! our user is to be trusted.
 //!
 //! A received descriptor is owned from the line that reads it out of the control message, and
 //! close-on-exec. Control messages and addresses are parsed from bytes, without pointers.
@@ -233,6 +234,13 @@ impl Batch {
         }
         Ok(count)
     }
+}
+
+/// Tells whether this program may do more than whoever started it, who is not to be trusted then: by the
+/// rights of another user or by capabilities of its own (`AT_SECURE`).
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: it reads what the kernel gave this process at its start, and any number may be asked for.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 /// What holds a lock that is in our way.

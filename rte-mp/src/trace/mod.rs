@@ -7,9 +7,9 @@
 //! given up. The action by which recorders attach is not recorded itself.
 //!
 //! `RTE_MP_TRACE` is the path of a Unix socket (`SOCK_SEQPACKET`) that listens. Whoever joins a group
-//! connects to it, and records from the first moment on; if nobody listens there, it joins all the same. It
-//! is left unread in programs that run with the rights of another user, and where
-//! [`GroupBuilder::traceable`] says no.
+//! connects to it, and records from the first moment on; if nobody listens there, it joins all the
+//! same. It is left unread in programs that run with the rights of another user or with
+//! capabilities of their own, and where [`GroupBuilder::traceable`] says no.
 //!
 //! [`Group::trace`]: crate::Group::trace
 //! [`To::trace`]: crate::To::trace
@@ -46,6 +46,7 @@ pub use self::stream::{Trace, TraceStream};
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::sync::lock;
+use crate::sys::gaps::is_privileged;
 
 /// Where whoever joins a group finds who records, if anybody does.
 const VARIABLE: &str = "RTE_MP_TRACE";
@@ -153,9 +154,9 @@ impl Tracer {
 
 /// Begins to record for whom the environment names. Joining does not fail because of it.
 pub(crate) fn obey(shared: &Shared) {
-    let is_borrowed = geteuid() != getuid() || getegid() != getgid();
     let Some(path) = env::var_os(VARIABLE) else { return };
-    if is_borrowed || !shared.settings.traceable {
+    let is_borrowed = geteuid() != getuid() || getegid() != getgid();
+    if is_borrowed || is_privileged() || !shared.settings.traceable {
         return;
     }
     if let Err(error) = connect(&path).and_then(|sink| shared.tracer.add(sink)) {

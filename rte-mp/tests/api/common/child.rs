@@ -45,6 +45,11 @@ impl Child {
         Self::run(command, scene)
     }
 
+    /// Starts one by another command that runs this test binary.
+    pub(crate) fn start_by(scene: &Scene, command: Command) -> Self {
+        Self::run(command, scene)
+    }
+
     /// Starts one in a pid namespace of its own, in which it is process 1.
     pub(crate) fn start_elsewhere(scene: &Scene) -> Self {
         let mut command = Command::new("unshare");

@@ -1,13 +1,18 @@
 //! How other processes record a member: by asking it, or by its environment.
 
-use std::fs::{self, File};
+use std::env;
+use std::fs::{self, File, Permissions};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rte_mp::trace::{Content, Direction, ProcessName, Record};
 use rte_mp::{Kind, NoReplyError, Role, ServiceError, TraceError, TraceStream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{XattrFlags, setxattr};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, socket_with,
@@ -17,7 +22,7 @@ use rustix::net::{
 use super::{datagram, words};
 use crate::common::child::Child;
 use crate::common::raw::{self, RawPeer};
-use crate::common::{LONG, Scene, ask, echo, message};
+use crate::common::{LONG, Scene, ask, echo, is_root, message};
 
 /// Waits until `fd` is readable.
 fn wait_for(fd: impl AsFd) {
@@ -217,6 +222,65 @@ fn nobody_who_listens_is_no_harm() {
         child.expect("joined");
         child.end();
     }
+}
+
+/// The program may do more than its user, whose environment is not to be trusted.
+#[test]
+fn the_environment_is_not_heeded_by_a_program_with_capabilities_of_its_own() {
+    if !is_root() {
+        println!("left out: only root can give a program capabilities");
+        return;
+    }
+    let scene = Scene::new();
+    let everybody = Permissions::from_mode(0o777);
+    fs::set_permissions(scene.base(), everybody.clone()).unwrap();
+    let (path, program) = (scene.base().join("recorder"), scene.base().join("program"));
+    let listener = listener(&path);
+    fs::set_permissions(&path, everybody).unwrap();
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let is_asked = || {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&listener, PollFlags::IN)], Some(&now)).unwrap() == 1
+    };
+    for has_capability in [false, true] {
+        if has_capability {
+            setxattr(&program, "security.capability", &NET_RAW, XattrFlags::empty()).unwrap();
+        }
+        let mut command = Command::new(&program);
+        command.uid(NOBODY).gid(NOBODY).env("RTE_MP_TRACE", &path);
+        let mut child = Child::start_by(&scene, command);
+        child.tell("join primary");
+        child.expect("joined");
+        if has_capability && !is_secure(child.pid()) {
+            println!("left out: programs get no capabilities here");
+        } else {
+            assert_eq!(is_asked(), !has_capability, "with a capability: {has_capability}");
+        }
+        child.end();
+        if is_asked() {
+            drop(accept(&listener).unwrap());
+        }
+    }
+}
+
+/// What `setcap cap_net_raw=ep` writes.
+const NET_RAW: [u8; 20] = {
+    let mut bytes = [0; 20];
+    // Revision 2, effective from the beginning; the capability's number is 13.
+    (bytes[0], bytes[3], bytes[5]) = (1, 2, 1 << 5);
+    bytes
+};
+
+const NOBODY: u32 = 65534;
+
+/// Tells whether the kernel has told a process not to trust its user (`AT_SECURE`).
+fn is_secure(pid: u32) -> bool {
+    let auxv = fs::read(format!("/proc/{pid}/auxv")).unwrap();
+    let words: Vec<_> = auxv
+        .chunks_exact(size_of::<usize>())
+        .map(|word| usize::from_ne_bytes(word.try_into().unwrap()))
+        .collect();
+    words.chunks_exact(2).any(|pair| pair == [23, 1])
 }
 
 #[test]

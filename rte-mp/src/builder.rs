@@ -8,10 +8,11 @@ use std::time::Duration;
 use rte_mp_proto::{Layout, Role};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::action::{Actions, EarlyAction, HandlerResult, Request};
+use crate::action::{Actions, EarlyAction, HandlerResult};
 use crate::args::{EalArgs, Information, Pages, SharedConfig};
 use crate::error::{JoinError, StartError};
 use crate::group::Group;
+use crate::incoming::Request;
 use crate::memory::Memory;
 use crate::memory::arena::Wish as ArenaWish;
 use crate::runtime::{Runtime, Wish};

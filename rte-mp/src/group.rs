@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rte_mp_proto::{Flavor, Layout, Member, PeerName, Role};
 use rustix::io::Errno;
 
-use crate::action::{Actions, HandlerResult, Request};
+use crate::action::{Actions, HandlerResult};
 use crate::answers;
 use crate::args::EalArgs;
 use crate::builder::{Drive, GroupBuilder};
@@ -23,6 +23,7 @@ use crate::error::{
 };
 use crate::follow::{Events, Follower};
 use crate::future::ReplyFuture;
+use crate::incoming::Request;
 use crate::memory::{Heap, Memory, Memzones};
 use crate::message::Message;
 use crate::replies::Replies;

@@ -21,6 +21,7 @@ mod flight;
 mod follow;
 mod future;
 mod group;
+mod incoming;
 pub mod inspect;
 mod lanes;
 mod memory;
@@ -44,7 +45,7 @@ mod transport;
 mod unique;
 mod workers;
 
-pub use action::{HandlerResult, Request};
+pub use action::HandlerResult;
 pub use args::{ArgsError, EalArgs, Information, Lcore, Pages, SharedConfig};
 pub use builder::{Drive, GroupBuilder};
 pub use error::{
@@ -56,6 +57,7 @@ pub use error::{
 pub use follow::Events;
 pub use future::ReplyFuture;
 pub use group::{Group, WeakGroup};
+pub use incoming::Request;
 pub use memory::{
     Heap, HeapUsage, Memzone, MemzoneInfo, Memzones, OpenMemzone, Reservation, Shared,
 };

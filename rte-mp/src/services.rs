@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use rte_mp_proto::{ActionName, Param};
 
-use crate::action::{Actions, Request};
+use crate::action::Actions;
 use crate::error::ServiceError;
+use crate::incoming::Request;
 use crate::message::Message;
 use crate::request;
 use crate::stats::Stats;

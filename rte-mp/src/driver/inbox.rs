@@ -9,7 +9,8 @@ use rte_mp_proto::{Door, DropReason, Flavor, Received, dispatch};
 use rustix::event::epoll;
 
 use super::{Driver, FIRST_ID, INBOX};
-use crate::action::{Call, Request, Way};
+use crate::action::Call;
+use crate::incoming::{Request, Way};
 use crate::lanes::inlets::is_offer;
 use crate::shared::Shared;
 use crate::sys::gaps::Credentials;

@@ -12,7 +12,7 @@ use rte_mp_proto::{ActionName, Kind, PeerName};
 use rustix::io::Errno;
 
 use super::{action, offerer};
-use crate::action::Request;
+use crate::incoming::Request;
 use crate::sys::gaps::Credentials;
 use crate::time::monotonic;
 use crate::transport::lane::{End, Inlet, Item};

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use rte_mp_proto::{ActionName, Param};
 
 use super::arena::Arena;
-use crate::action::{Actions, Request};
+use crate::action::Actions;
 use crate::error::MemoryError;
+use crate::incoming::Request;
 use crate::message::Message;
 use crate::request::request;
 use crate::route::Target;

@@ -7,7 +7,7 @@ use rte_mp_proto::trace::{Direction, Fate, Path, Traced};
 use rte_mp_proto::{Datagram, DropReason, Layout, Param, PeerName, Received};
 
 use super::Stamp;
-use crate::action::Request;
+use crate::incoming::Request;
 use crate::shared::Shared;
 use crate::sys::gaps::Credentials;
 

@@ -14,9 +14,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::sink::{self, Sink};
 use super::{Trace, TraceStream};
-use crate::action::{Actions, Request};
+use crate::action::Actions;
 use crate::error::{ServiceError, TraceError, raw};
 use crate::group::Group;
+use crate::incoming::Request;
 use crate::message::Message;
 use crate::request;
 use crate::to::To;

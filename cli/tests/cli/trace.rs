@@ -1,7 +1,7 @@
 //! `rte-mp trace` in native groups: of a program, of a running member, and of a capture.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,7 +10,7 @@ use rte_mp::trace::{Content, Record};
 use rte_mp::{Group, Message};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::support::{Ended, Room, Started, assert_refused, rte_mp, wait_until};
+use crate::support::{Ended, Guarded, Room, Started, assert_refused, rte_mp, wait_until};
 
 /// Process ids, times, random numbers and directories are different each time.
 fn with_filters(room: &Room, test: impl FnOnce()) {
@@ -220,6 +220,136 @@ fn a_reader_who_has_had_enough_ends_it_quietly() {
     let ended = trace.wait_with_output().unwrap();
     assert_eq!((ended.status.code(), ended.stderr), (Some(0), Vec::new()));
     drop(primary);
+}
+
+/// A program of two members that joins, goes on when it is told to, and ends with 7. It says what came of it.
+fn goes_on(room: &Room) -> String {
+    let directory = room.path().display();
+    format!(
+        "cd '{directory}'; '{RTE_MP}' request hello >/dev/null || exit 1; touch first; \
+         while [ ! -e go ]; do sleep 0.01; done; \
+         '{RTE_MP}' request hello >/dev/null || exit 2; touch second; exit 7"
+    )
+}
+
+fn tracing(room: &Room, options: &[&str], script: &str) -> Command {
+    let mut command = rte_mp();
+    command.arg("trace").args(options).args(["--", "sh", "-c", script]);
+    command.env("RUNTIME_DIRECTORY", room.path()).env("TMPDIR", room.path());
+    command
+}
+
+#[test]
+fn a_program_goes_on_when_nobody_reads_its_records_any_more() {
+    let (room, _primary) = answering();
+    let mut command = tracing(&room, &[], &goes_on(&room));
+    let mut trace = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut byte = [0];
+    let mut output = trace.stdout.take().unwrap();
+    output.read_exact(&mut byte).unwrap();
+    drop(output);
+    fs::write(room.path().join("go"), "").unwrap();
+    let ended = Ended::from(trace.wait_with_output().unwrap());
+    let note = "rte-mp: nobody reads the records any more; sh goes on without being recorded\n";
+    assert_eq!((ended.status, &*ended.err), (Some(7), note));
+    assert!(room.path().join("second").exists());
+    assert_nothing_left(&room);
+}
+
+#[test]
+fn a_program_goes_on_when_the_disk_is_full() {
+    for (format, is_stdout) in [("text", false), ("mermaid", false), ("text", true)] {
+        let (room, _primary) = answering();
+        let options = ["--format", format, "--out", "/dev/full"];
+        let options = if is_stdout { &options[..2] } else { &options };
+        let mut command = tracing(&room, options, &goes_on(&room));
+        let full = || fs::File::create("/dev/full").unwrap();
+        let output = if is_stdout { Stdio::from(full()) } else { Stdio::null() };
+        let trace = command.stdout(output).stderr(Stdio::piped()).spawn().unwrap();
+        let mut trace = Guarded(trace);
+        let mut errors = BufReader::new(trace.0.stderr.take().unwrap());
+        let mut note = String::new();
+        errors.read_line(&mut note).unwrap();
+        let what = if is_stdout { "the output" } else { "/dev/full" };
+        let expected = format!(
+            "rte-mp: cannot write {what}: No space left on device (os error 28); sh goes on without being \
+             recorded\n"
+        );
+        assert_eq!(note, expected);
+        fs::write(room.path().join("go"), "").unwrap();
+        assert_eq!(trace.0.wait().unwrap().code(), Some(7));
+        errors.read_line(&mut note).unwrap();
+        assert_eq!(note, expected, "it is said once");
+        assert!(room.path().join("second").exists());
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_program_that_is_not_recorded_any_more() {
+    let (room, _primary) = answering();
+    let script = format!("trap 'exit 9' TERM; {}", goes_on(&room));
+    let mut command = tracing(&room, &["--timeout", "20s", "--out", "/dev/full"], &script);
+    command.stdin(Stdio::null());
+    let trace = Started::new(command);
+    wait_until("the first has been answered", || room.path().join("first").exists());
+    trace.interrupt();
+    let ended = trace.end();
+    assert_eq!(ended.status, Some(9), "{ended:?}");
+    assert!(!room.path().join("second").exists());
+}
+
+#[test]
+fn a_program_goes_on_when_no_descriptor_is_left_to_record_its_members() {
+    let (room, _primary) = answering();
+    let (members, limit) = (12, 17);
+    // Each waits for its answer in vain, so that most of them are there at the same time.
+    let script = format!(
+        "ulimit -Sn 1024; for i in $(seq {members}); do '{RTE_MP}' request busy --timeout 2s & done; wait; exit 7"
+    );
+    let limited =
+        format!("ulimit -Sn {limit}; exec '{RTE_MP}' trace --json -- sh -c \"$0\" >\"$1\"");
+    let mut command = Command::new("sh");
+    let path = room.path().join("records");
+    command.args(["-c", &limited, &script]).arg(&path);
+    command.env("RUNTIME_DIRECTORY", room.path()).env("TMPDIR", room.path());
+    let ended = run(command);
+    assert_eq!(ended.status, Some(7), "{ended:?}");
+    assert_eq!(ended.err.matches("did not answer within").count(), members, "{}", ended.err);
+    let note = "cannot record a member: Too many open files (os error 24); it goes on, and so do the others";
+    assert_eq!(ended.err.matches(note).count(), 1, "{}", ended.err);
+    let records = fs::read_to_string(path).unwrap();
+    let summary = records.lines().last().unwrap();
+    let number = |field: &str| {
+        let (_, rest) = summary.split_once(&format!("\"{field}\":")).unwrap();
+        rest.split(',').next().unwrap().parse::<usize>().unwrap()
+    };
+    assert!(number("members") > 0 && number("unrecorded") > 0, "{summary}");
+    assert_eq!(number("members") + number("unrecorded"), members, "{summary}");
+    assert_nothing_left(&room);
+}
+
+#[test]
+fn ctrl_c_writes_what_is_recorded_already() {
+    let (room, primary) = answering();
+    let secondary = room.secondary("web");
+    let mut trace = Started::new(room.command(&["trace", "--attach", "primary", "--json"]));
+    trace.line_that(|line| line.contains("trace_joined"));
+    kill_process(trace.pid(), Signal::STOP).unwrap();
+    wait_until("it is stopped", || status(trace.pid(), "State:").starts_with('T'));
+    // More than is read of one member at a time, and less than its socket holds.
+    let count = 264;
+    for _ in 0..count {
+        secondary.to(primary.name()).send(&Message::new("news").unwrap()).unwrap();
+    }
+    // Answered after all before it.
+    secondary.request(&Message::new("hello").unwrap(), None).unwrap();
+    trace.interrupt();
+    kill_process(trace.pid(), Signal::CONT).unwrap();
+    let ended = trace.end();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    // That the answer went out may be recorded a moment later.
+    let totals = format!(r#""troubled":{count},"lost":0,"#);
+    assert!(ended.out.contains(&totals), "{}", ended.out.lines().last().unwrap());
 }
 
 /// A block of a pcapng file: its type and what is in it.

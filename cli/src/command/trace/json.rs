@@ -62,7 +62,14 @@ enum Object<'a> {
         clean: bool,
     },
     #[serde(rename = "trace_summary")]
-    Summary { members: u64, datagrams: u64, troubled: u64, lost: u64, time_ns: u64 },
+    Summary {
+        members: u64,
+        datagrams: u64,
+        troubled: u64,
+        lost: u64,
+        unrecorded: u64,
+        time_ns: u64,
+    },
 }
 
 /// Which record of whom.
@@ -152,9 +159,9 @@ impl Scribe for Json {
     }
 
     fn end(&mut self, totals: &Totals, paper: &mut Paper<'_>) -> Result<(), Failure> {
-        let &Totals { members, datagrams, troubled, lost, time } = totals;
+        let &Totals { members, datagrams, troubled, lost, unrecorded, time } = totals;
         let time_ns = nanoseconds(time);
-        let summary = Object::Summary { members, datagrams, troubled, lost, time_ns };
+        let summary = Object::Summary { members, datagrams, troubled, lost, unrecorded, time_ns };
         paper.line(serde_json::to_string(&summary)?)
     }
 

@@ -18,6 +18,7 @@ mod text;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ use crate::status::{Failure, Status};
 
 /// How long a program that Ctrl-C has reached, too, may take to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long is read in the end what members have recorded so far, though they go on.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// Record the messages of a program, or of running members: what went out, came in or was dropped, and why.
 ///
@@ -49,6 +52,10 @@ const GRACE: Duration = Duration::from_secs(1);
 ///
 /// The records go to the standard output, and then what CMD writes there goes to the standard error stream;
 /// with --out the records go to the file, and CMD keeps its output.
+///
+/// CMD never ends because of its recorder: a disk that is full or a reader who is gone ends the recording only,
+/// which is said on the standard error stream, and a member for which no file descriptor is left is not recorded,
+/// which is said there and in the summary. Ctrl-C ends CMD, too.
 #[derive(clap::Args)]
 #[command(
     override_usage = "rte-mp trace [OPTIONS] -- <CMD>...\n       rte-mp trace [OPTIONS] --attach <MEMBER>\n       \
@@ -138,7 +145,7 @@ fn record(
     // What can fail comes first, so that nothing is started in vain.
     let paper = Paper::open(args.out.as_deref(), output)?;
     let mut sources = Sources::new();
-    let program = match &args.command[..] {
+    let mut running = match &args.command[..] {
         [] => {
             attach(&args.attach, common, &mut sources)?;
             None
@@ -149,10 +156,42 @@ fn record(
         }
     };
     let mut desk = Desk::new(scribe, paper, common.verbose);
-    desk.begin()?;
-    let status = follow(&mut sources, program, &interrupt, common, &mut desk)?;
-    desk.end(args.command.first().filter(|_| sources.count() == 0))?;
-    Ok(status)
+    let mut status = Status::Done;
+    let mut recorded = desk.begin();
+    if recorded.is_ok() {
+        recorded = follow(&mut sources, &mut running, &mut status, &interrupt, common, &mut desk);
+    }
+    // Also if it has come to an early end.
+    let held = desk.write_held();
+    let ended = recorded.and(held).and_then(|()| desk.end(&sources, args.command.first()));
+    let Err(failure) = ended else { return Ok(status) };
+    let Some(command) = args.command.first() else { return Err(failure) };
+    // It is not the program's fault: it goes on, and its exit status counts.
+    let why = failure.line().unwrap_or_else(|| "nobody reads the records any more".to_owned());
+    drop(sources);
+    match running {
+        Some(program) => {
+            let name = command.to_string_lossy();
+            note(&format!("{why}; {name} goes on without being recorded"));
+            Ok(accompany(program, &interrupt, common.timeout)?)
+        }
+        None => {
+            note(&format!("{why}; the last records are missing"));
+            Ok(status)
+        }
+    }
+}
+
+/// Waits until a program has ended that is not recorded any more. Ctrl-C ends it, too.
+fn accompany(mut program: Program, interrupt: &Interrupt, timeout: Duration) -> io::Result<Status> {
+    if interrupt.wait_for_either(program.as_fd()) {
+        let mut ending = Ending::begin(timeout);
+        while ending.due.is_some() && program.ended()?.is_none() {
+            program.wait(ending.due);
+            ending.go_on(&mut program);
+        }
+    }
+    program.end()
 }
 
 /// Asks each member to be recorded.
@@ -174,43 +213,45 @@ fn attach(members: &[String], common: &Common, sources: &mut Sources) -> Result<
 }
 
 /// Writes down what comes, until all that is recorded has ended.
+///
+/// `program` is taken away once it has ended, and `status` is then its.
 fn follow(
     sources: &mut Sources,
-    mut program: Option<Program>,
+    program: &mut Option<Program>,
+    status: &mut Status,
     interrupt: &Interrupt,
     common: &Common,
     desk: &mut Desk<'_>,
-) -> Result<Status, Failure> {
-    let mut status = Status::Done;
+) -> Result<(), Failure> {
     let mut ending: Option<Ending> = None;
     loop {
         if interrupt.is_caught() && ending.is_none() {
             if program.is_none() {
-                desk.take(sources.read()?)?;
-                return Ok(status);
+                return sources.read_out(LAST_LOOK, |news| desk.take(news));
             }
             ending = Some(Ending::begin(common.timeout));
         }
-        if let (Some(ending), Some(program)) = (&mut ending, &mut program) {
+        if let (Some(ending), Some(program)) = (&mut ending, &mut *program) {
             ending.go_on(program);
         }
         if program.is_none() && (sources.have_ended() || ending.is_some()) {
-            return Ok(status);
+            return sources.read_out(LAST_LOOK, |news| desk.take(news));
         }
         let due = [desk.due(), ending.as_ref().and_then(|ending| ending.due)];
         let until = due.into_iter().flatten().min();
         sources.wait(interrupt, program.as_ref(), &desk.paper, until)?;
         desk.paper.check_reader()?;
-        let ended = match &mut program {
+        let ended = match program {
             Some(running) => running.ended()?,
             None => None,
         };
         // What had ended before has sent all of it by now.
-        desk.take(sources.read()?)?;
+        let taken = desk.take(sources.read());
         if let Some(ended) = ended {
-            status = ended;
-            program = None;
+            *status = ended;
+            *program = None;
         }
+        taken?;
     }
 }
 
@@ -302,20 +343,27 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Writes what is left, and the summary. `silent` is a program that has joined no group.
-    fn end(mut self, silent: Option<&OsString>) -> Result<(), Failure> {
+    /// Writes what is held back: nothing will come any more.
+    fn write_held(&mut self) -> Result<(), Failure> {
         while let Some(piece) = self.sorter.take_last() {
             self.write(&piece)?;
         }
+        self.paper.flush()
+    }
+
+    /// Writes the summary. `command` was run, and may have joined no group.
+    fn end(&mut self, sources: &Sources, command: Option<&OsString>) -> Result<(), Failure> {
         self.totals.time = self.start.elapsed();
+        self.totals.unrecorded = sources.turned_away();
         self.scribe.end(&self.totals, &mut self.paper)?;
         self.paper.flush()?;
-        match silent {
-            Some(command) => note(format!(
+        let nobody_came = sources.count() == 0 && sources.turned_away() == 0;
+        match command.filter(|_| nobody_came) {
+            Some(command) => note(&format!(
                 "{} has joined no group, so nothing was recorded; DPDK's own programs cannot be",
                 command.to_string_lossy()
             )),
-            None if !self.scribe.tells_totals() => note(self.totals.to_string()),
+            None if !self.scribe.tells_totals() => note(&self.totals.to_string()),
             None => {}
         }
         Ok(())
@@ -323,9 +371,9 @@ impl<'a> Desk<'a> {
 }
 
 /// Says something beside the records, on the standard error stream.
-fn note(text: String) {
+fn note(text: &str) {
     // There is no better place to say that it cannot be said.
-    let _ = writeln!(io::stderr(), "rte-mp: {}", Escaped::message(&text));
+    let _ = writeln!(io::stderr(), "rte-mp: {}", Escaped::message(text));
 }
 
 /// Writes the records of a capture in another form.
@@ -350,6 +398,6 @@ fn read_back(
         desk.write(&piece)?;
     }
     desk.start = Instant::now();
-    desk.end(None)?;
+    desk.end(&Sources::new(), None)?;
     Ok(Status::Done)
 }

@@ -5,8 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::status::{Failure, Status};
@@ -14,7 +16,7 @@ use crate::status::{Failure, Status};
 /// What a shell adds to the number of the signal that ended a program.
 const SIGNALLED: i32 = 128;
 
-/// A program that runs; killed when it is dropped.
+/// A program that runs; it goes on when this is dropped.
 pub(super) struct Program {
     child: Child,
     /// Readable once it has ended.
@@ -50,11 +52,20 @@ impl Program {
 
     /// Gives its exit status once it has ended, as a shell would.
     pub(super) fn ended(&mut self) -> io::Result<Option<Status>> {
-        Ok(self.child.try_wait()?.map(|status| {
-            let by_signal = || status.signal().map(|signal| SIGNALLED + signal);
-            let code = status.code().or_else(by_signal).unwrap_or(SIGNALLED);
-            Status::Other(u8::try_from(code).unwrap_or(u8::MAX))
-        }))
+        Ok(self.child.try_wait()?.map(as_shell))
+    }
+
+    /// Waits until it has ended, and gives its exit status.
+    pub(super) fn end(&mut self) -> io::Result<Status> {
+        self.child.wait().map(as_shell)
+    }
+
+    /// Waits until it has ended, or it is time.
+    pub(super) fn wait(&self, until: Option<Instant>) {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        // What came of it is seen by the caller, who looks whether it has ended.
+        let _ = poll(&mut [PollFd::new(&self.ended, PollFlags::IN)], timeout.as_ref());
     }
 
     /// Sends it `SIGTERM`.
@@ -69,22 +80,14 @@ impl Program {
     }
 }
 
+fn as_shell(status: ExitStatus) -> Status {
+    let by_signal = || status.signal().map(|signal| SIGNALLED + signal);
+    let code = status.code().or_else(by_signal).unwrap_or(SIGNALLED);
+    Status::Other(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
 impl AsFd for Program {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.ended.as_fd()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It runs only if recording has failed, or nobody reads what is recorded.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.ask_to_end();
-            let mut fds = [rustix::event::PollFd::new(&self.ended, rustix::event::PollFlags::IN)];
-            let grace = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
-            let _ = rustix::event::poll(&mut fds, Some(&grace));
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Totals {
     /// Dropped, or never sent, or without an answer.
     pub(super) troubled: u64,
     pub(super) lost: u64,
+    /// Members that could not be recorded.
+    pub(super) unrecorded: u64,
     pub(super) time: Duration,
 }
 
@@ -74,6 +76,14 @@ impl fmt::Display for Totals {
             count => write!(
                 f,
                 "{count} record{} lost: they came faster than they could be read",
+                plural(count)
+            ),
+        }?;
+        match self.unrecorded {
+            0 => Ok(()),
+            count => write!(
+                f,
+                "; {count} more member{} not recorded: no file descriptor was left",
                 plural(count)
             ),
         }

@@ -1,9 +1,10 @@
 //! Where records come from: the members that connect, or were asked.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rte_mp::TraceStream;
 use rte_mp::trace::{Content, Record};
@@ -14,6 +15,7 @@ use rustix::net::{
 };
 use tempfile::TempDir;
 
+use super::note;
 use super::paper::Paper;
 use super::program::Program;
 use crate::clock::unix_nanoseconds;
@@ -66,6 +68,7 @@ impl News {
 pub(super) struct Sources {
     listener: Option<Listener>,
     streams: Vec<Option<Source>>,
+    turned_away: u64,
 }
 
 struct Source {
@@ -78,16 +81,23 @@ struct Listener {
     socket: OwnedFd,
     /// Holds its file; closed to other users.
     directory: TempDir,
+    /// Given up for a moment to take in, and turn away, who connects when descriptors have run out.
+    spare: Option<File>,
 }
 
 impl Sources {
     pub(super) fn new() -> Self {
-        Self { listener: None, streams: Vec::new() }
+        Self { listener: None, streams: Vec::new(), turned_away: 0 }
     }
 
     /// How many members there are and were.
     pub(super) fn count(&self) -> usize {
         self.streams.len()
+    }
+
+    /// How many members connected, but could not be taken in.
+    pub(super) fn turned_away(&self) -> u64 {
+        self.turned_away
     }
 
     /// Begins to accept members, and gives the path that they are to be told.
@@ -100,7 +110,8 @@ impl Sources {
         bound.and_then(|()| listen(&socket, BACKLOG)).map_err(|errno| {
             Failure::refused(format_args!("cannot listen at {}: {errno}", path.display()))
         })?;
-        self.listener = Some(Listener { socket, directory });
+        let spare = Some(spare()?);
+        self.listener = Some(Listener { socket, directory, spare });
         Ok(path)
     }
 
@@ -145,9 +156,29 @@ impl Sources {
         }
     }
 
+    /// Reads all that is there, for as long as `time` at most, since more may come all the while. `take` is given
+    /// the records.
+    pub(super) fn read_out(
+        &mut self,
+        time: Duration,
+        mut take: impl FnMut(Vec<News>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let start = Instant::now();
+        loop {
+            let news = self.read();
+            if news.is_empty() {
+                return Ok(());
+            }
+            take(news)?;
+            if start.elapsed() >= time {
+                return Ok(());
+            }
+        }
+    }
+
     /// Takes in who connects, and reads what is there.
-    pub(super) fn read(&mut self) -> Result<Vec<News>, Failure> {
-        self.accept()?;
+    pub(super) fn read(&mut self) -> Vec<News> {
+        self.accept();
         let mut news = Vec::new();
         for (stream, slot) in self.streams.iter_mut().enumerate() {
             let Some(source) = slot else { continue };
@@ -159,18 +190,43 @@ impl Sources {
             }
             *slot = None;
         }
-        Ok(news)
+        news
     }
 
-    fn accept(&mut self) -> Result<(), Failure> {
-        loop {
-            let Some(listener) = &self.listener else { return Ok(()) };
+    fn accept(&mut self) {
+        while let Some(listener) = &mut self.listener {
             debug_assert!(listener.directory.path().exists(), "its file is there as long as it is");
-            match accept_with(&listener.socket, SocketFlags::CLOEXEC) {
-                Ok(socket) => self.add(TraceStream::from(socket))?,
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(errno) => return Err(errno.into()),
+            let added = match accept_with(&listener.socket, SocketFlags::CLOEXEC) {
+                Ok(socket) => self.add(TraceStream::from(socket)),
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED) => Ok(()),
+                Err(errno) => Err(errno.into()),
+            };
+            let Err(error) = added else { continue };
+            // It says so even where nobody waits.
+            if !self.turn_away() {
+                return;
+            }
+            if self.turned_away == 0 {
+                note(&format!("cannot record a member: {error}; it goes on, and so do the others"));
+            }
+            self.turned_away += 1;
+        }
+    }
+
+    /// Takes in who waits to be accepted and lets go of him, who would wait, and wake us, for ever; where even
+    /// that cannot be, nobody is accepted any more. Tells whether there was somebody.
+    fn turn_away(&mut self) -> bool {
+        let Some(listener) = &mut self.listener else { return false };
+        listener.spare = None;
+        let accepted = accept_with(&listener.socket, SocketFlags::CLOEXEC).map(drop);
+        listener.spare = spare().ok();
+        match accepted {
+            Ok(()) => true,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => false,
+            Err(_) => {
+                self.listener = None;
+                true
             }
         }
     }
@@ -200,6 +256,10 @@ impl Source {
         }
         true
     }
+}
+
+fn spare() -> io::Result<File> {
+    File::open("/dev/null")
 }
 
 fn now() -> u64 {

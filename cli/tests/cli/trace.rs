@@ -468,6 +468,24 @@ fn a_diagram_has_an_arrow_for_each_datagram_though_both_ends_are_recorded() {
 }
 
 #[test]
+fn a_diagram_that_mermaid_does_not_draw_by_default_is_told_once() {
+    let (room, _primary) = answering();
+    let path = captured(&room);
+    let path = path.to_str().unwrap();
+    let ended = room.run(&["trace", "--in", path, "--format", "mermaid"]);
+    assert!(!ended.err.contains("maxTextSize"), "{}", ended.err);
+    let capture = fs::read(path).unwrap();
+    let mut long = capture.clone();
+    let packets = blocks(Path::new(path)).iter().take(3).map(|(_, body)| body.len() + 12).sum();
+    // All but the first packet, which says whose they are, may be there many times.
+    (0..1000).for_each(|_| long.extend_from_slice(&capture[packets..]));
+    fs::write(path, long).unwrap();
+    let ended = room.run(&["trace", "--in", path, "--format", "mermaid"]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert_eq!(ended.err.matches("maxTextSize").count(), 1, "{}", ended.err);
+}
+
+#[test]
 fn what_is_no_capture_is_refused() {
     let (room, _primary) = answering();
     let capture = fs::read(captured(&room)).unwrap();

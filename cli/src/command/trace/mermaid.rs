@@ -15,6 +15,8 @@ use super::sources::{News, What};
 use crate::escape::Escaped;
 use crate::status::Failure;
 
+/// How many characters Mermaid draws unless it is told otherwise (`maxTextSize`).
+const MAX_TEXT_SIZE: usize = 50_000;
 /// How much of a parameter is shown, in bytes.
 const SHOWN: usize = 32;
 
@@ -22,22 +24,37 @@ const SHOWN: usize = 32;
 pub(super) struct Mermaid {
     /// Who has a line of life, by what he is called.
     participants: HashMap<String, usize>,
+    /// How many characters have been written.
+    len: usize,
+    /// Whether it was said that they are many.
+    is_long: bool,
 }
 
 impl Mermaid {
+    fn line(&mut self, text: &str, paper: &mut Paper<'_>) -> Result<(), Failure> {
+        self.len += text.chars().count() + 1;
+        if self.len > MAX_TEXT_SIZE && !self.is_long {
+            self.is_long = true;
+            super::note(
+                "the diagram has more than 50000 characters, which Mermaid draws only with a greater maxTextSize",
+            );
+        }
+        paper.line(text)
+    }
+
     /// Gives the short name of a participant, who gets his line of life the first time.
     fn participant(&mut self, label: &str, paper: &mut Paper<'_>) -> Result<String, Failure> {
         let next = self.participants.len() + 1;
         let number = *self.participants.entry(label.to_owned()).or_insert(next);
         if number == next {
-            paper.line(format_args!("    participant P{number} as {}", safe(label)))?;
+            self.line(&format!("    participant P{number} as {}", safe(label)), paper)?;
         }
         Ok(format!("P{number}"))
     }
 
     fn note(&mut self, label: &str, text: &str, paper: &mut Paper<'_>) -> Result<(), Failure> {
         let participant = self.participant(label, paper)?;
-        paper.line(format_args!("    Note over {participant}: {}", safe(text)))
+        self.line(&format!("    Note over {participant}: {}", safe(text)), paper)
     }
 
     fn datagram(
@@ -73,13 +90,13 @@ impl Mermaid {
             Some(Kind::Reply | Kind::Ignore) => "-->>",
         };
         let text = remark.map_or(text.clone(), |remark| format!("{text}: {remark}"));
-        paper.line(format_args!("    {from}{arrow}{to}: {}", safe(&text)))
+        self.line(&format!("    {from}{arrow}{to}: {}", safe(&text)), paper)
     }
 }
 
 impl Scribe for Mermaid {
     fn begin(&mut self, paper: &mut Paper<'_>) -> Result<(), Failure> {
-        paper.line("sequenceDiagram")
+        self.line("sequenceDiagram", paper)
     }
 
     fn write(&mut self, cast: &Cast, news: &News, paper: &mut Paper<'_>) -> Result<(), Failure> {

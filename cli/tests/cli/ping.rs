@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use insta::{Settings, assert_snapshot};
 use rte_mp::{Group, Role};
 
-use crate::support::{Ended, Room, Started, assert_refused};
+use crate::support::{Ended, Room, Started, assert_refused, wait_until};
 
 /// Times and process ids are different each time.
 fn with_filters(room: &Room, test: impl FnOnce()) {
@@ -86,6 +86,24 @@ fn a_member_that_is_held_up_does_not_answer_in_time() {
     drop(gate);
     assert_eq!((ended.status, ended.err.as_str()), (Some(1), ""), "{ended:?}");
     with_filters(&room, || assert_snapshot!("held_up", ended.out));
+}
+
+#[test]
+fn members_that_are_held_up_are_asked_side_by_side_and_told_in_order() {
+    let room = Room::new();
+    let (primary, gate) = held_up(&room);
+    let secondaries = [(); 3].map(|()| room.secondary("web"));
+    let mut ping = Started::new(room.command(&["ping", "--timeout", "20s", "--count", "1"]));
+    // The primary, whose turn would be first, answers none before.
+    let asked = |group: &Group| group.stats().received.requests > 0;
+    wait_until("all others were asked", || secondaries.iter().all(asked));
+    drop(gate);
+    let first = ping.line();
+    assert!(first.starts_with("primary[") && first.contains("time="), "{first}");
+    let ended = ping.end();
+    assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(ended.out.matches("seq=1 time=").count(), 4, "{}", ended.out);
+    drop(primary);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rte_mp::{Group, Member, NoReplyError, RequestError, ServiceError};
+use rte_mp::{Group, Member, NoReplyError, RequestError, Role, ServiceError};
 
 use self::look::State;
 use self::records::{Pong, Summary};
@@ -24,8 +24,8 @@ use crate::status::{Failure, Status};
 
 /// Measure round trips to the members, until Ctrl-C.
 ///
-/// A member that is an rte-mp process is asked, and answers from where its handlers run: one that is busy answers
-/// late. A DPDK process is never asked, since it has no such action and would note an error; whether it could
+/// All members are asked at the same time, and their lines come in the same order in each round. A member that is an
+/// rte-mp process is asked, and answers from where its handlers run: one that is busy answers late. A DPDK process is never asked, since it has no such action and would note an error; whether it could
 /// answer is told by its socket, the room in its queue, and its IPC thread, which ends for good at the first
 /// malformed datagram. The exit status is 1 if anybody did not answer, or could not have.
 #[derive(clap::Args)]
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
     let group = common.join()?;
     let members = match &args.member {
         Some(wanted) => vec![find_member(&group, wanted)?],
-        None => group.members()?,
+        None => in_order(group.members()?),
     };
     if members.is_empty() {
         return Err(Failure::refused("there is nobody to ask; the group has no other member"));
@@ -89,6 +89,12 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
         true => Status::Done,
         false => Status::Refused,
     })
+}
+
+/// The primary first, then by their process ids.
+fn in_order(mut members: Vec<Member>) -> Vec<Member> {
+    members.sort_by_key(|member| (member.role != Role::Primary, member.pid));
+    members
 }
 
 /// Leaves the group at Ctrl-C, which ends a question that is open.
@@ -119,18 +125,66 @@ fn ask_again_and_again(
             return Ok(());
         }
         round += 1;
-        for target in &mut *targets {
-            let pinged = target.ping(group, round, common.timeout);
-            if matches!(pinged, Pinged::Interrupted) {
-                return Ok(());
-            }
-            output.show(&Pong::of(target, round, &pinged))?;
+        if !ask_all(group, round, common.timeout, targets, output)? {
+            return Ok(());
         }
         next = next
             .and_then(|next| next.checked_add(args.interval))
             .map(|next| next.max(Instant::now()));
     }
     Ok(())
+}
+
+/// Asks all at the same time, so that one who does not answer holds up nobody, and tells what came of it in their
+/// order. `false` if the user wants it to end.
+fn ask_all(
+    group: &Group,
+    round: u64,
+    timeout: Duration,
+    targets: &mut [Target],
+    output: &mut Output,
+) -> Result<bool, Failure> {
+    if let [target] = targets {
+        let pinged = target.ping(group, round, timeout);
+        return tell(target, round, &pinged, output);
+    }
+    thread::scope(|scope| {
+        let mut asked = Vec::with_capacity(targets.len());
+        for target in targets {
+            asked.push(thread::Builder::new().spawn_scoped(scope, move || {
+                let pinged = target.ping(group, round, timeout);
+                (&*target, pinged)
+            })?);
+        }
+        let mut goes_on = true;
+        for thread in asked {
+            let (target, pinged) =
+                thread.join().map_err(|_| Failure::refused("a thread that asked has failed"))?;
+            match tell(target, round, &pinged, output) {
+                Ok(is_told) => goes_on &= is_told,
+                Err(failure) => {
+                    // The others need not wait for their answers.
+                    group.leave_without_waiting();
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(goes_on)
+    })
+}
+
+/// Writes what came of a question. `false` if the user wants it to end.
+fn tell(
+    target: &Target,
+    round: u64,
+    pinged: &Pinged,
+    output: &mut Output,
+) -> Result<bool, Failure> {
+    if matches!(pinged, Pinged::Interrupted) {
+        return Ok(false);
+    }
+    output.show(&Pong::of(target, round, pinged))?;
+    Ok(true)
 }
 
 impl Target {

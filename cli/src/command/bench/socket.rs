@@ -102,7 +102,7 @@ pub(super) fn receive(
     timeout: Option<Duration>,
 ) -> io::Result<()> {
     if wait == Wait::Blocking {
-        return socket.recv(buffer).map(drop);
+        return socket.recv(buffer).map(drop).map_err(in_time);
     }
     let start = Instant::now();
     while start.elapsed() < WINDOW {
@@ -120,9 +120,18 @@ pub(super) fn receive(
 fn wait_for(socket: &UnixDatagram, what: PollFlags, timeout: Option<Duration>) -> io::Result<()> {
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
     match poll(&mut [PollFd::new(socket, what)], timeout.as_ref())? {
-        0 => Err(io::ErrorKind::TimedOut.into()),
+        0 => Err(late()),
         _ => Ok(()),
     }
+}
+
+/// What the kernel says of a time limit of a socket, as what it is.
+fn in_time(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { late() } else { error }
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the time is over")
 }
 
 fn datagram(first: u8) -> [u8; LEN] {
@@ -151,5 +160,22 @@ impl Contender for Socket {
         let asked = sent.and_then(|()| self.ask());
         let took = start.elapsed();
         Some(asked.map(|()| took).map_err(|error| self.failed(&error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_does_not_answer_in_time_is_late_however_it_waits() {
+        let (socket, _silent) = UnixDatagram::pair().expect("sockets");
+        let timeout = Duration::from_millis(1);
+        for wait in [Wait::Blocking, Wait::Polling] {
+            socket.set_nonblocking(wait == Wait::Polling).expect("a flag");
+            socket.set_read_timeout(Some(timeout)).expect("a time");
+            let error = receive(&socket, &mut [0; LEN], wait, Some(timeout)).expect_err("silence");
+            assert_eq!(error.to_string(), "the time is over", "{wait:?}");
+        }
     }
 }

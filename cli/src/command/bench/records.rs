@@ -168,7 +168,12 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = Duration::from_nanos(self.time_ns);
-        write!(f, "\n{} rounds in turn, {time:.1?} in all", self.rounds)?;
+        write!(
+            f,
+            "\n{} round{} in turn, {time:.1?} in all",
+            self.rounds,
+            if self.rounds == 1 { "" } else { "s" }
+        )?;
         if self.interrupted {
             write!(f, "; interrupted, so that some of it is missing")?;
         }

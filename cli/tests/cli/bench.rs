@@ -355,7 +355,11 @@ fn what_cannot_be_measured_or_drawn_is_told_in_one_line() {
         (&["--duration", "long"], 2, "invalid value 'long' for '--duration <TIME>'"),
         (&["--duration", "1s", "--count", "1"], 2, "cannot be used with"),
         (&["--plot", "p.png"], 2, "name a file that ends in .svg"),
-        (&["--plot", &missing], 1, "cannot write "),
+        (
+            &["--plot", &missing],
+            1,
+            &format!("cannot write {missing}: No such file or directory (os error 2)\n"),
+        ),
         (&["--plot", &directory], 1, "cannot write "),
         (&["extra"], 2, "unexpected argument 'extra' found"),
     ];

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::fs::{Access, access};
 use tempfile::NamedTempFile;
 
 use crate::args::{Common, duration};
@@ -138,11 +139,20 @@ fn prepare_picture(path: &Path) -> Result<(NamedTempFile, PathBuf), Failure> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let file = NamedTempFile::new_in(directory).map_err(|error| unwritable(path, &error))?;
+    let file = NamedTempFile::new_in(directory)
+        .map_err(|error| unwritable(path, &why_not_in(directory, &error)))?;
     if path.is_dir() {
         return Err(unwritable(path, &io::ErrorKind::IsADirectory.into()));
     }
     Ok((file, path.to_owned()))
+}
+
+/// Why there cannot be a file in `directory`, without the name that `error` has: nobody has asked for that one.
+fn why_not_in(directory: &Path, error: &io::Error) -> io::Error {
+    match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
+        Err(errno) => errno.into(),
+        Ok(()) => error.kind().into(),
+    }
 }
 
 fn draw(

@@ -96,6 +96,10 @@ fn command(directory: PathBuf) -> Result<Tree, String> {
         let script = command::output(Command::new(&binary).args(["completions", shell]))?;
         stage.write(Path::new(path), &script)?;
     }
+    for name in ["README.md", "JSON.md", "PCAPNG.md"] {
+        let documents = Path::new("/usr/share/doc").join(COMMAND);
+        stage.copy(&Path::new("cli").join(name), &documents.join(name), 0o644)?;
+    }
     Ok(Tree {
         name: COMMAND.to_owned(),
         section: "net",

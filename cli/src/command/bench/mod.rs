@@ -38,6 +38,13 @@ pub(crate) use server::{Args as ServerArgs, run as serve};
 /// How long each contender is asked if nothing is said.
 const DEFAULT_DURATION: Duration = Duration::from_secs(1);
 
+const EXAMPLES: &str = "\
+Examples:
+  rte-mp bench --duration 2s
+  rte-mp bench --size 0 --count 10000 --json
+  rte-mp bench --plot percentiles.svg
+  rte-mp bench --members --file-prefix pg1";
+
 /// Measure round trips and throughput on this machine.
 ///
 /// Starts a primary of its own, which this command asks as a secondary, and bare Unix sockets between two
@@ -45,6 +52,7 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(1);
 /// ratio is how many times as long as with rte-mp a round trip takes, the median of all rounds. Ctrl-C ends
 /// it and shows what was measured until then.
 #[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// How long to ask each, all rounds together; half of that again goes to one-way messages
     /// [default: 1s]

@@ -24,7 +24,11 @@ const ENVIRONMENT: [(&str, &str); 6] = [
         "RTE_MP_BUSY_POLL_US",
         "How many microseconds a member polls before it sleeps, from 0 to 1000000.",
     ),
-    ("TMPDIR", "Where demo and bench make the runtime directory of their own groups."),
+    (
+        "TMPDIR",
+        "Where demo and bench make the runtime directory of their own groups, and trace the socket to which the \
+         program that it runs sends its records.",
+    ),
     ("NO_COLOR", "If set and not empty, nothing is coloured; --color goes before it."),
     ("CLICOLOR_FORCE", "If set and not 0, colours are used even where no terminal is."),
 ];

@@ -22,6 +22,12 @@ use crate::nature::Nature;
 use crate::output::Output;
 use crate::status::{Failure, Status};
 
+const EXAMPLES: &str = "\
+Examples:
+  rte-mp ping
+  rte-mp ping primary --count 5 --interval 100ms
+  rte-mp ping --file-prefix pg1 --count 1 --timeout 1s --json";
+
 /// Measure round trips to the members, until Ctrl-C.
 ///
 /// All members are asked at the same time, and their lines come in the same order in each round. A member that is an
@@ -29,6 +35,7 @@ use crate::status::{Failure, Status};
 /// answer is told by its socket, the room in its queue, and its IPC thread, which ends for good at the first
 /// malformed datagram. The exit status is 1 if anybody did not answer, or could not have.
 #[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Who is asked: a process id, `primary`, or a socket [default: all members]
     #[arg(value_name = "MEMBER")]

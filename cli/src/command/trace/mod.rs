@@ -43,6 +43,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long is read in the end what members have recorded so far, though they go on.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
+const EXAMPLES: &str = "\
+Examples:
+  rte-mp trace -- ./server --proc-type primary
+  rte-mp trace --attach primary --file-prefix pg1
+  rte-mp trace --out talk.pcapng -- ./client
+  rte-mp trace --in talk.pcapng --format mermaid";
+
 /// Record the messages of a program, or of running members: what went out, came in or was dropped, and why.
 ///
 /// Runs CMD, whose exit status becomes that of this command, and records every group that it or one of its
@@ -61,6 +68,7 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
     override_usage = "rte-mp trace [OPTIONS] -- <CMD>...\n       rte-mp trace [OPTIONS] --attach <MEMBER>\n       \
                             rte-mp trace [OPTIONS] --in <FILE>"
 )]
+#[command(after_long_help = EXAMPLES)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["attach", "input", "command"]))]
 pub(crate) struct Args {
     /// Write the records to a file

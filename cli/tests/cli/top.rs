@@ -200,6 +200,19 @@ fn the_view_follows_what_happens_and_gives_the_terminal_back() {
     assert!(primary.members().unwrap().is_empty(), "it has left");
 }
 
+#[test]
+fn an_interval_that_no_clock_reaches_the_end_of_leaves_the_first_look_on_the_screen() {
+    let room = Room::new();
+    let Some(terminal) = Terminal::open(&room, 100, 24) else { return };
+    let _groups = [room.primary("db"), room.primary("web")];
+    terminal.run(&room, &["top", "--interval", "500000000000y"]);
+    terminal.wait_for("the first look", |screen| has_line(screen, &["Members of db"]));
+    terminal.press("Tab");
+    terminal.wait_for("the next group", |screen| has_line(screen, &["Members of web"]));
+    terminal.press("q");
+    terminal.wait_for("the end", has_ended);
+}
+
 /// The alternate screen is left, the cursor is there, and what is typed is seen.
 fn assert_given_back(terminal: &Terminal) {
     assert_eq!(terminal.tells("#{alternate_on} #{cursor_flag}"), "0 1");

@@ -70,10 +70,14 @@ fn look_again_and_again(
 ) {
     let mut looker = Looker::new(common, PATIENCE);
     let (mut wanted, mut is_paused) = (None, false);
-    let mut due = Instant::now();
+    let mut due = Some(Instant::now());
     loop {
-        let left = due.saturating_duration_since(Instant::now());
-        match orders.recv_timeout(if is_paused { Duration::MAX } else { left }) {
+        let left = match due {
+            Some(due) if !is_paused => due.saturating_duration_since(Instant::now()),
+            // Only an order has it look again.
+            Some(_) | None => Duration::MAX,
+        };
+        match orders.recv_timeout(left) {
             Ok(Order::LookInto(directory)) => wanted = Some(directory),
             Ok(Order::Pause(pause)) => {
                 is_paused = pause;
@@ -84,7 +88,7 @@ fn look_again_and_again(
         }
         let look = looker.look(wanted.as_deref());
         // After the look and not by the clock: one that takes long is not followed by another at once.
-        due = look.taken + interval;
+        due = look.taken.checked_add(interval);
         if looks.send(look).is_err() {
             return;
         }

@@ -75,11 +75,13 @@ impl<'a> Looker<'a> {
         match self.join(report) {
             Err(failure) => chosen.problem = failure.line(),
             Ok(group) => {
-                ask(&group, &mut members, self.patience);
+                // Before the counters: a native primary is asked for its memory the first time, which is not to
+                // be taken for something that it heard between two looks.
                 match group.memzones().iter() {
                     Ok(zones) => chosen.zones = Some(Zones::new(zones.map(Into::into).collect())),
                     Err(error) => chosen.zones_problem = Failure::from(error).line(),
                 }
+                ask(&group, &mut members, self.patience);
             }
         }
         chosen.members = members;
@@ -208,4 +210,37 @@ fn ask(group: &Group, members: &mut [Member], patience: Duration) {
 fn stats(group: &Group, socket: &Path, patience: Duration) -> Result<Stats, Failure> {
     let name = PeerName::new(socket)?;
     Ok(group.to(&name).stats(Some(patience))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rte_mp::GroupBuilder;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn common(room: &TempDir) -> Common {
+        let directory = room.path().to_str().unwrap();
+        Cli::try_parse_from(["rte-mp", "top", "--runtime-dir", directory]).unwrap().common
+    }
+
+    fn builder(room: &TempDir, role: Role) -> GroupBuilder {
+        Group::builder().runtime_base(room.path()).file_prefix("web").role(role)
+    }
+
+    #[test]
+    fn a_second_look_finds_nothing_new_but_the_question_of_the_first_and_its_answer() {
+        let room = tempfile::tempdir().unwrap();
+        let _primary = builder(&room, Role::Primary).join().unwrap();
+        let common = common(&room);
+        let mut looker = Looker::new(&common, Duration::from_secs(10));
+        let mut counters = || {
+            let counters = looker.look(None).chosen.unwrap().members[0].counters.unwrap();
+            (counters.received.total(), counters.sent.total())
+        };
+        let (received, sent) = counters();
+        assert_eq!(counters(), (received + 1, sent + 1));
+    }
 }

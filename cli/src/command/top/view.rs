@@ -247,6 +247,7 @@ fn counter_lines(counters: &Counters) -> [Line<'static>; 2] {
 
 fn zone_summary(chosen: &Chosen) -> Line<'static> {
     match (&chosen.zones, &chosen.zones_problem) {
+        (Some(Zones { count: 0, .. }), _) => Line::from("Zones: none"),
         (Some(Zones { count, len, largest, .. }), _) => {
             let largest = largest.iter().take(3);
             let largest: Vec<_> =
@@ -373,6 +374,17 @@ mod tests {
         model.handle(Wish::Help);
         model.handle(Wish::Pause);
         assert_snapshot!("help", drawn(&model, 80, 24).backend());
+    }
+
+    #[test]
+    fn a_group_without_zones_has_none() {
+        let (mut model, mut empty) = (Model::default(), look(Instant::now(), Vec::new()));
+        if let Some(chosen) = &mut empty.chosen {
+            chosen.zones = Some(Zones::new(Vec::new()));
+        }
+        model.take(empty);
+        let screen = drawn(&model, 80, 24).backend().to_string();
+        assert!(screen.contains("\"Zones: none  "), "{screen}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Looking: at all groups from outside, into one of them as a member.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rte_mp::inspect::{GroupReport, SocketKind, SocketReport, SocketState, State};
 use rte_mp::{Flavor, Group, PeerName, Role, Stats};
 
-use super::record::{self, Chosen, Look, Member, Zones};
+use super::record::{self, Chosen, Key, Look, Member, Zones};
 use crate::args::Common;
 use crate::escape::Escaped;
 use crate::group::DEFAULT_PREFIX;
@@ -28,6 +29,8 @@ pub(super) struct Looker<'a> {
     /// How long is waited for a member, or to join.
     patience: Duration,
     joined: Option<Joined>,
+    /// Who did not answer when it was asked last, and what was told of that.
+    silent: HashMap<Key, String>,
 }
 
 struct Joined {
@@ -39,7 +42,12 @@ struct Joined {
 
 impl<'a> Looker<'a> {
     pub(super) fn new(common: &'a Common, patience: Duration) -> Self {
-        Self { common, patience: patience.min(common.timeout), joined: None }
+        Self {
+            common,
+            patience: patience.min(common.timeout),
+            joined: None,
+            silent: HashMap::new(),
+        }
     }
 
     /// Looks at all groups, and into the one in the directory `wanted`, or else the one that is most likely
@@ -81,11 +89,40 @@ impl<'a> Looker<'a> {
                     Ok(zones) => chosen.zones = Some(Zones::new(zones.map(Into::into).collect())),
                     Err(error) => chosen.zones_problem = Failure::from(error).line(),
                 }
-                ask(&group, &mut members, self.patience);
+                self.ask(&group, &mut members);
             }
         }
         chosen.members = members;
         chosen
+    }
+
+    /// Asks those for their counters that are sure to answer, side by side.
+    ///
+    /// Who was silent the last time, and has not read what it was sent, is left alone: question after question
+    /// would fill its queue, so that others could not send to it any more.
+    fn ask(&mut self, group: &Group, members: &mut [Member]) {
+        let mut asked = Vec::new();
+        for member in members.iter_mut().filter(|member| answers(member)) {
+            match self.silent.get(&member.key) {
+                Some(problem) if matches!(member.queue, Some("waiting" | "full")) => {
+                    member.problem = Some(problem.clone());
+                }
+                Some(_) | None => asked.push(member),
+            }
+        }
+        for members in asked.chunks_mut(AT_ONCE) {
+            thread::scope(|scope| {
+                for member in members {
+                    scope.spawn(|| match stats(group, &member.key.0, self.patience) {
+                        Ok(stats) => member.counters = Some(stats.into()),
+                        Err(failure) => member.problem = failure.line(),
+                    });
+                }
+            });
+        }
+        let silent =
+            members.iter().filter_map(|member| Some((member.key.clone(), member.problem.clone()?)));
+        self.silent = silent.collect();
     }
 
     /// Joins the group, unless that was done before and its primary is the same.
@@ -187,24 +224,9 @@ fn member(socket: &SocketReport, flavor: Option<Flavor>, queues: &Queues) -> Mem
     }
 }
 
-/// Asks those for their counters that are sure to answer, side by side.
-fn ask(group: &Group, members: &mut [Member], patience: Duration) {
-    let mut asked: Vec<_> = members
-        .iter_mut()
-        .filter(|member| {
-            member.nature == Nature::RteMp && member.state == socket_word(SocketState::Alive)
-        })
-        .collect();
-    for members in asked.chunks_mut(AT_ONCE) {
-        thread::scope(|scope| {
-            for member in members {
-                scope.spawn(|| match stats(group, &member.key.0, patience) {
-                    Ok(stats) => member.counters = Some(stats.into()),
-                    Err(failure) => member.problem = failure.line(),
-                });
-            }
-        });
-    }
+/// Tells whether a member is sure to answer, as long as it runs.
+fn answers(member: &Member) -> bool {
+    member.nature == Nature::RteMp && member.state == socket_word(SocketState::Alive)
 }
 
 fn stats(group: &Group, socket: &Path, patience: Duration) -> Result<Stats, Failure> {
@@ -214,8 +236,10 @@ fn stats(group: &Group, socket: &Path, patience: Duration) -> Result<Stats, Fail
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use clap::Parser;
-    use rte_mp::GroupBuilder;
+    use rte_mp::{Drive, GroupBuilder};
     use tempfile::TempDir;
 
     use super::*;
@@ -242,5 +266,36 @@ mod tests {
         };
         let (received, sent) = counters();
         assert_eq!(counters(), (received + 1, sent + 1));
+    }
+
+    #[test]
+    fn the_queue_of_a_member_that_does_not_read_is_not_filled() {
+        let room = tempfile::tempdir().unwrap();
+        let _primary = builder(&room, Role::Primary).join().unwrap();
+        let stopped = builder(&room, Role::Secondary).drive(Drive::Caller).join().unwrap();
+        let common = common(&room);
+        let mut looker = Looker::new(&common, Duration::from_millis(20));
+        let mut look = || looker.look(None).chosen.unwrap().members.remove(1);
+        for _ in 0..50 {
+            let member = look();
+            assert_eq!(member.queue.filter(|queue| *queue == "full"), None);
+            assert_eq!(member.counters, None);
+            assert!(member.problem.is_some_and(|problem| problem.contains("did not answer")));
+        }
+        // It goes on, and is asked again.
+        let goes_on = AtomicBool::new(true);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while goes_on.load(Ordering::Relaxed) {
+                    stopped.process();
+                    thread::yield_now();
+                }
+            });
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while look().counters.is_none() && Instant::now() < deadline {}
+            let counters = look().counters;
+            goes_on.store(false, Ordering::Relaxed);
+            assert!(counters.is_some());
+        });
     }
 }

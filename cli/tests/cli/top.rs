@@ -255,6 +255,45 @@ fn a_signal_or_ctrl_c_gives_the_terminal_back_too() {
     }
 }
 
+#[test]
+fn the_shell_has_the_terminal_while_the_view_is_stopped() {
+    type Stop = fn(&Terminal, &Room);
+    let room = Room::new();
+    let Some(terminal) = Terminal::open(&room, 80, 24) else { return };
+    let _primary = room.primary("web");
+    let is_shown = |screen: &str| has_line(screen, &["Members of web"]);
+    terminal.run(&room, &["top", "--interval", "100ms"]);
+    terminal.wait_for("the view", is_shown);
+    terminal.press("C-z");
+    terminal.wait_for("the shell", |screen| has_line(screen, &["Stopped"]));
+    assert_given_back(&terminal);
+    let ways: [(&str, Stop); 2] = [
+        ("Ctrl-Z", |terminal, _| terminal.press("C-z")),
+        // Nobody hears of that one, and the shell writes over the view.
+        ("SIGSTOP", |_, room| kill_process(pid_of_top(room), Signal::STOP).unwrap()),
+    ];
+    for (way, stop) in ways {
+        terminal.type_line("fg");
+        terminal.wait_for("the view again", is_shown);
+        wait_until("it has the terminal", || terminal.tells("#{alternate_on}") == "1");
+        stop(&terminal, &room);
+        terminal.wait_for(way, |screen| has_line(screen, &["Stopped"]));
+    }
+    // The terminal is not set for lines any more, so that Enter does not end one.
+    for key in ["f", "g", "C-j"] {
+        terminal.press(key);
+    }
+    let screen = terminal.wait_for("all of the view", |screen| {
+        is_shown(screen)
+            && !has_line(screen, &["Stopped"])
+            && has_line(screen, &["rte-mp top  1 group"])
+    });
+    assert!(!has_line(&screen, &["fg"]), "{screen}");
+    terminal.press("q");
+    wait_until("it has ended", || terminal.tells("#{alternate_on} #{cursor_flag}") == "0 1");
+    assert_given_back(&terminal);
+}
+
 /// Has a member join that is then stopped: its process exists, and does not answer.
 fn stopped_member(room: &Room, primary: &Group) -> Guarded {
     let mut command = room.command(&["zones", "MZ", "--follow"]);

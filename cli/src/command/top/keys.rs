@@ -8,6 +8,8 @@ pub(super) enum Wish {
     Quit,
     /// Leave the help, or else quit.
     Back,
+    /// Give the terminal to the shell until `fg`.
+    Suspend,
     Up,
     Down,
     First,
@@ -21,8 +23,9 @@ pub(super) enum Wish {
 }
 
 /// What `h` shows: keys, and what they do.
-pub(super) const HELP: [(&str, &str); 8] = [
+pub(super) const HELP: [(&str, &str); 9] = [
     ("q, Esc, Ctrl-C", "quit"),
+    ("Ctrl-Z", "go back to the shell, until `fg`"),
     ("up, k / down, j", "choose the row above or below"),
     ("Home, g / End, G", "choose the first or last row"),
     ("Tab / Shift-Tab", "look into the next or previous group"),
@@ -38,7 +41,11 @@ pub(super) fn wish(key: KeyEvent) -> Option<Wish> {
         return None;
     }
     if key.modifiers.contains(KeyModifiers::CONTROL) {
-        return (key.code == KeyCode::Char('c')).then_some(Wish::Quit);
+        return match key.code {
+            KeyCode::Char('c') => Some(Wish::Quit),
+            KeyCode::Char('z') => Some(Wish::Suspend),
+            _ => None,
+        };
     }
     match key.code {
         KeyCode::Char('q') => Some(Wish::Quit),
@@ -66,7 +73,8 @@ mod tests {
         let plain = |code| wish(KeyEvent::new(code, KeyModifiers::NONE));
         let control = |letter| wish(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL));
         assert_eq!(control('c'), Some(Wish::Quit));
-        assert_eq!(control('z'), None, "it is no z");
+        assert_eq!(control('z'), Some(Wish::Suspend), "it is no z");
+        assert_eq!(control('s'), None, "it is no s");
         let cases = [
             (KeyCode::Char('q'), Some(Wish::Quit)),
             (KeyCode::Esc, Some(Wish::Back)),

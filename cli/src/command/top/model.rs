@@ -65,6 +65,7 @@ pub(super) struct Rates {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
     Quit,
+    Suspend,
     /// Look into this group from now on.
     LookInto(PathBuf),
     Pause(bool),
@@ -91,6 +92,7 @@ impl Model {
     pub(super) fn handle(&mut self, wish: Wish) -> Option<Effect> {
         match wish {
             Wish::Quit => return Some(Effect::Quit),
+            Wish::Suspend => return Some(Effect::Suspend),
             Wish::Back if self.is_helping => self.is_helping = false,
             Wish::Back => return Some(Effect::Quit),
             Wish::Help => self.is_helping = !self.is_helping,

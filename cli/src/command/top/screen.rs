@@ -2,16 +2,23 @@
 //!
 //! Looking waits for others, so it has a thread of its own: keys are heard at once, whoever does not answer.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::execute;
 use ratatui::crossterm::style::force_color_output;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
+use rustix::process::{Signal, kill_current_process_group};
+use signal_hook::consts::SIGCONT;
 
-use super::keys::{Wish, wish};
+use super::keys::wish;
 use super::look::Looker;
 use super::model::{Effect, Model};
 use super::record::Look;
@@ -34,6 +41,8 @@ enum Order {
 /// Shows the view until the user has seen enough, and gives the terminal back as it was.
 pub(super) fn run(interval: Duration, common: &Common) -> Result<Status, Failure> {
     let interrupt = Interrupt::catch()?;
+    let is_continued = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGCONT, Arc::clone(&is_continued))?;
     match common.color {
         // $NO_COLOR is heeded.
         Color::Auto => {}
@@ -47,7 +56,7 @@ pub(super) fn run(interval: Duration, common: &Common) -> Result<Status, Failure
     let (orders, heard) = mpsc::channel();
     thread::scope(|scope| {
         let looking = scope.spawn(move || look_again_and_again(interval, common, &heard, &sender));
-        let shown = show(&mut terminal, interval, &interrupt, &looks, &orders);
+        let shown = show(&mut terminal, interval, &interrupt, &is_continued, &looks, &orders);
         match shown {
             // That was done, and its message written, which doing it again would write over.
             Ok(End::Panic) => std::mem::forget(give_back),
@@ -118,13 +127,18 @@ fn show(
     terminal: &mut DefaultTerminal,
     interval: Duration,
     interrupt: &Interrupt,
+    is_continued: &AtomicBool,
     looks: &Receiver<Look>,
     orders: &Sender<Order>,
 ) -> Result<End, Failure> {
     let mut model = Model::default();
     draw(terminal, &model, interval)?;
     while !interrupt.is_caught() {
-        let mut has_changed = false;
+        // Whoever had it stopped has written to the terminal meanwhile, and set it for lines.
+        let mut has_changed = is_continued.swap(false, Ordering::Relaxed);
+        if has_changed {
+            take_again(terminal)?;
+        }
         loop {
             match looks.try_recv() {
                 Ok(look) => model.take(look),
@@ -139,7 +153,17 @@ fn show(
                 Event::Key(key) => wish(key),
                 _ => None,
             };
-            if !obey(wish, &mut model, orders) {
+            let is_going_on = match wish.and_then(|wish| model.handle(wish)) {
+                None => true,
+                Some(Effect::Quit) => false,
+                Some(Effect::Suspend) => {
+                    suspend(terminal)?;
+                    true
+                }
+                Some(Effect::LookInto(group)) => orders.send(Order::LookInto(group)).is_ok(),
+                Some(Effect::Pause(is_paused)) => orders.send(Order::Pause(is_paused)).is_ok(),
+            };
+            if !is_going_on {
                 break;
             }
         }
@@ -150,15 +174,21 @@ fn show(
     Ok(End::Wanted)
 }
 
-/// Does what the user wants, and tells whether to go on.
-fn obey(wish: Option<Wish>, model: &mut Model, orders: &Sender<Order>) -> bool {
-    let order = match wish.and_then(|wish| model.handle(wish)) {
-        None => return true,
-        Some(Effect::Quit) => return false,
-        Some(Effect::LookInto(directory)) => Order::LookInto(directory),
-        Some(Effect::Pause(is_paused)) => Order::Pause(is_paused),
-    };
-    orders.send(order).is_ok()
+/// Gives the terminal to the shell, stops until the shell has it go on, and takes the terminal again.
+fn suspend(terminal: &mut DefaultTerminal) -> Result<(), Failure> {
+    terminal.show_cursor()?;
+    ratatui::try_restore()?;
+    // As the terminal does it: whatever was started along with us stops, too. The kernel gives this thread, which
+    // is the first one, the signal before it returns; where no shell could have us go on, it does nothing.
+    kill_current_process_group(Signal::TSTP)?;
+    take_again(terminal)
+}
+
+/// Takes the terminal as it was, and draws all of it.
+fn take_again(terminal: &mut DefaultTerminal) -> Result<(), Failure> {
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen)?;
+    Ok(terminal.clear()?)
 }
 
 fn draw(terminal: &mut DefaultTerminal, model: &Model, interval: Duration) -> Result<(), Failure> {

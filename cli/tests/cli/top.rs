@@ -125,7 +125,8 @@ fn what_makes_no_sense_is_told_in_one_line() {
     let short =
         "invalid value '99ms' for '--interval <TIME>': it takes 100ms or more; see `rte-mp --help`";
     assert_refused(&room.run(&["top", "--interval", "99ms"]), 2, short);
-    let none = "there is no group of file prefix \"nowhere\"; see `rte-mp ps` for those there are";
+    let none =
+        "there is no group of file prefix \"nowhere\"; see `rte-mp ps` for those that there are";
     for form in [&["--json"][..], &[]] {
         let arguments = [&["top", "--once", "--file-prefix", "nowhere"], form].concat();
         assert_refused(&room.run(&arguments), 3, none);
@@ -133,6 +134,18 @@ fn what_makes_no_sense_is_told_in_one_line() {
     let ended = room.run(&["top", "--once"]);
     assert_eq!((ended.status, ended.out.as_str()), (Some(0), ""));
     assert_eq!(ended.err, "rte-mp: there is no group\n");
+    fs::write(room.path().join("dpdk"), "").unwrap();
+    for (arguments, status) in
+        [(&["top", "--once"][..], 0), (&["top", "--once", "--file-prefix", "web"], 3)]
+    {
+        let ended = room.run(arguments);
+        assert_eq!((ended.status, ended.out.as_str()), (Some(status), ""));
+        assert!(
+            ended.err.contains("that may be seen by this user"),
+            "{arguments:?}: {}",
+            ended.err
+        );
+    }
 }
 
 /// Tells whether the shell says that the command has ended well. A prompt may stand before it.

@@ -10,12 +10,12 @@ use rte_mp::{Flavor, Group, PeerName, Role, Stats};
 
 use super::record::{self, Chosen, Key, Look, Member, Zones};
 use crate::args::Common;
-use crate::escape::Escaped;
+use crate::clock::unix_nanoseconds;
 use crate::group::DEFAULT_PREFIX;
 use crate::machine::process::Process;
 use crate::machine::queues::Queues;
-use crate::machine::shown;
 use crate::machine::survey::{Survey, socket_word, state_word};
+use crate::machine::{shown, shown_prefix};
 use crate::nature::Nature;
 use crate::output::nanoseconds;
 use crate::status::Failure;
@@ -61,8 +61,13 @@ impl<'a> Looker<'a> {
         if chosen.is_none() {
             self.joined = None;
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Look { unix_time_ns: now.map_or(0, nanoseconds), groups, chosen, taken: Instant::now() }
+        Look {
+            unix_time_ns: unix_nanoseconds(SystemTime::now()),
+            groups,
+            chosen,
+            proviso: survey.proviso(),
+            taken: Instant::now(),
+        }
     }
 
     fn look_into(&mut self, report: &GroupReport, own: Option<&Path>) -> Chosen {
@@ -72,7 +77,7 @@ impl<'a> Looker<'a> {
         let sockets = report.members().filter(|socket| Some(socket.path.as_path()) != own);
         let mut members: Vec<_> = sockets.map(|socket| member(socket, flavor, &queues)).collect();
         let mut chosen = Chosen {
-            prefix: prefix(report),
+            prefix: shown_prefix(report),
             directory: shown(&report.directory),
             problem: None,
             members: Vec::new(),
@@ -169,15 +174,11 @@ fn choose<'a>(reports: &[&'a GroupReport], wanted: Option<&Path>) -> Option<&'a 
         .or_else(|| reports.first().copied())
 }
 
-fn prefix(report: &GroupReport) -> String {
-    Escaped::bytes(report.prefix.as_bytes()).to_string()
-}
-
 fn group(report: &GroupReport, own: Option<&Path>) -> record::Group {
     let others = || report.members().filter(|socket| Some(socket.path.as_path()) != own);
     let count = |state| others().filter(|socket| socket.state == state).count();
     record::Group {
-        prefix: prefix(report),
+        prefix: shown_prefix(report),
         directory: shown(&report.directory),
         state: state_word(report.state()),
         kind: report.flavor().map(|flavor| match flavor {

@@ -305,7 +305,7 @@ pub(super) mod tests {
             path: "/run/dpdk/web".into(),
         };
         let groups = vec![group("db"), group("web")];
-        Look { unix_time_ns: 0, groups, chosen: Some(chosen), taken }
+        Look { unix_time_ns: 0, groups, chosen: Some(chosen), proviso: "", taken }
     }
 
     fn pids(model: &Model) -> Vec<u32> {

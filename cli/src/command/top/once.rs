@@ -10,7 +10,8 @@ use crate::table::table;
 pub(super) fn show(look: &Look, common: &Common, output: &mut Output) -> Result<Status, Failure> {
     if let (Some(prefix), true) = (&common.file_prefix, look.groups.is_empty()) {
         return Err(Failure::no_group(format_args!(
-            "there is no group of file prefix {prefix:?}; see `rte-mp ps` for those there are"
+            "there is no group of file prefix {prefix:?}{}; see `rte-mp ps` for those that there are",
+            look.proviso
         )));
     }
     if output.is_json() {
@@ -18,7 +19,7 @@ pub(super) fn show(look: &Look, common: &Common, output: &mut Output) -> Result<
         return Ok(Status::Done);
     }
     if look.groups.is_empty() {
-        output.note("there is no group");
+        output.note(format_args!("there is no group{}", look.proviso));
         return Ok(Status::Done);
     }
     let header = ["GROUP", "KIND", "STATE", " PRIMARY", " MEMBERS", " STALE", "DIRECTORY"];

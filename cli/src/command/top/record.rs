@@ -17,6 +17,9 @@ pub(super) struct Look {
     pub(super) groups: Vec<Group>,
     /// The one that was looked into, if there is any.
     pub(super) chosen: Option<Chosen>,
+    /// What is to be said where there is no group: not all may have been seen.
+    #[serde(skip)]
+    pub(super) proviso: &'static str,
     #[serde(skip)]
     pub(super) taken: Instant,
 }

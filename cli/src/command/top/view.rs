@@ -51,8 +51,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, interval: Duration) {
     draw_groups(frame, model, groups);
     let Some(chosen) = model.chosen() else {
         let text = match &model.look {
-            None => "looking...",
-            Some(_) => "There is no group. One shows as soon as its primary runs.",
+            None => "looking...".to_owned(),
+            Some(look) => {
+                format!("There is no group{}. One shows as soon as its primary runs.", look.proviso)
+            }
         };
         frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), body);
         return;

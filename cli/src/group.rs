@@ -133,6 +133,14 @@ pub(crate) fn find_members(group: &Group, wanted: Option<&str>) -> Result<Vec<Me
     }
 }
 
+/// The word for a role that a member has.
+pub(crate) fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Primary => "primary",
+        Role::Secondary | Role::Auto => "secondary",
+    }
+}
+
 fn listed(members: &[Member]) -> String {
     members.iter().map(label).collect::<Vec<_>>().join(", ")
 }

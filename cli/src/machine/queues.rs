@@ -58,6 +58,18 @@ impl Queues {
         }
     }
 
+    /// The word for how full the queue of a socket is: `empty`, `waiting`, `full`, or `not_full` where no more
+    /// is known.
+    pub(crate) fn word(&self, socket: &SocketReport) -> Option<&'static str> {
+        match (socket.is_full().ok(), self.first_datagram(socket)) {
+            (Some(true), _) => Some("full"),
+            (_, Some(1..)) => Some("waiting"),
+            (_, Some(0)) => Some("empty"),
+            (Some(false), None) => Some("not_full"),
+            (None, None) => None,
+        }
+    }
+
     /// Gives the length of the first datagram in a socket's queue, in bytes; 0 if there is none.
     pub(crate) fn first_datagram(&self, socket: &SocketReport) -> Option<u32> {
         let path = socket.path.as_os_str().as_bytes().to_owned();

@@ -4,7 +4,10 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
-use rte_mp::inspect::{Base, GroupReport, Inspector, SocketState, State, bases};
+use rte_mp::inspect::{
+    Base, GroupReport, Inspector, SocketKind, SocketReport, SocketState, State, bases,
+};
+use rte_mp::{Flavor, Role};
 
 use crate::args::Common;
 
@@ -70,6 +73,30 @@ pub(crate) fn state_word(state: State) -> &'static str {
         State::Dead => "dead",
         State::Vacant => "vacant",
         _ => "unknown",
+    }
+}
+
+/// The word for a kind of group.
+pub(crate) fn kind_word(flavor: Flavor) -> &'static str {
+    match flavor {
+        Flavor::Native => "native",
+        Flavor::Dpdk(_) => "dpdk",
+    }
+}
+
+/// DPDK's release, as DPDK writes it.
+pub(crate) fn release(flavor: Flavor) -> Option<String> {
+    match flavor {
+        Flavor::Native => None,
+        Flavor::Dpdk(version) => Some(version.to_string()),
+    }
+}
+
+/// The role of a member by its socket.
+pub(crate) fn role(socket: &SocketReport) -> Role {
+    match socket.kind {
+        SocketKind::Primary => Role::Primary,
+        _ => Role::Secondary,
     }
 }
 

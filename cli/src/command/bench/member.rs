@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use rte_mp::{Group, Member, PeerName, Role};
+use rte_mp::{Group, Member, PeerName};
 
 use super::contender::{Contender, Identity};
 use crate::args::Common;
+use crate::group::role_word;
 use crate::nature::Nature;
 use crate::status::Failure;
 
@@ -38,8 +39,7 @@ pub(super) fn find(common: &Common, param: &[u8]) -> Result<Members, Failure> {
 }
 
 fn identity(member: &Member) -> Identity {
-    let role = if member.role == Role::Primary { "primary" } else { "secondary" };
-    Identity { kind: "member", pid: member.pid, role: Some(role) }
+    Identity { kind: "member", pid: member.pid, role: Some(role_word(member.role)) }
 }
 
 struct Asked {

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use rte_mp::{Group, Kind, Request, Role};
+use rte_mp::{Group, Kind, Request};
 use serde::Serialize;
 
 use crate::clock::{time_of_day, unix_nanoseconds};
 use crate::content::{Content, counted};
 use crate::escape::{Escaped, hex};
+use crate::group::role_word;
 
 /// The first record: from now on, everything is heard.
 #[derive(Serialize)]
@@ -26,7 +27,7 @@ impl Listening {
         Self {
             kind: "listening",
             file_prefix: Escaped::bytes(group.file_prefix().as_bytes()).to_string(),
-            role: if group.role() == Role::Primary { "primary" } else { "secondary" },
+            role: role_word(group.role()),
             name: shown(group.name().as_path()),
             pid: std::process::id(),
         }

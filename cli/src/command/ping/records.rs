@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 
-use rte_mp::{Member, Role};
+use rte_mp::Member;
 use serde::Serialize;
 
 use super::look::State;
 use super::{Pinged, Target};
 use crate::escape::Escaped;
+use crate::group::role_word;
 use crate::latency;
 use crate::nature::Nature;
 use crate::output::nanoseconds;
@@ -53,10 +54,7 @@ impl Who {
         Self {
             pid: *pid,
             member: Escaped::bytes(name.as_path().as_os_str().as_encoded_bytes()).to_string(),
-            role: match role {
-                Role::Primary => "primary",
-                Role::Secondary | Role::Auto => "secondary",
-            },
+            role: role_word(*role),
             nature: target.nature.word(),
         }
     }

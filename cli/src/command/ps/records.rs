@@ -8,9 +8,10 @@ use rte_mp::{Flavor, Layout};
 use serde::Serialize;
 
 use crate::escape::Escaped;
+use crate::group::role_word;
 use crate::machine::process::Process;
 use crate::machine::queues::Queues;
-use crate::machine::survey::{socket_word, state_word};
+use crate::machine::survey::{kind_word, release, role, socket_word, state_word};
 use crate::machine::{shown, shown_prefix};
 use crate::output::nanoseconds;
 use crate::table::table;
@@ -122,7 +123,7 @@ impl MemberRecord {
     pub(super) fn new(socket: &SocketReport, queues: &Queues) -> Self {
         let file = socket.path.file_name().unwrap_or_default();
         Self {
-            role: if socket.kind == SocketKind::Primary { "primary" } else { "secondary" },
+            role: role_word(role(socket)),
             pid: socket.pid(),
             claimed_pid: socket.claimed_pid,
             socket: shown(&socket.path),
@@ -169,22 +170,6 @@ impl fmt::Display for GroupRecord {
         }
         let header = [" PID", "ROLE", "STATE", "QUEUE", " AGE", "SOCKET", "COMMAND"];
         write!(f, "\n{}", table("  ", header, self.members.iter().map(MemberRecord::row)))
-    }
-}
-
-/// The word for a kind of group.
-pub(super) fn kind_word(flavor: Flavor) -> &'static str {
-    match flavor {
-        Flavor::Native => "native",
-        Flavor::Dpdk(_) => "dpdk",
-    }
-}
-
-/// DPDK's release, as DPDK writes it.
-pub(super) fn release(flavor: Flavor) -> Option<String> {
-    match flavor {
-        Flavor::Native => None,
-        Flavor::Dpdk(version) => Some(version.to_string()),
     }
 }
 

@@ -15,12 +15,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use super::records::{MemberRecord, kind_word, release};
+use super::records::MemberRecord;
 use crate::args::Common;
 use crate::clock::{time_of_day, unix_nanoseconds};
 use crate::interrupt::Interrupt;
 use crate::machine::queues::Queues;
-use crate::machine::survey::{Survey, is_inhabited, state_word};
+use crate::machine::survey::{Survey, is_inhabited, kind_word, release, state_word};
 use crate::machine::{shown, shown_prefix};
 use crate::output::Output;
 use crate::status::{Failure, Status};

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use rte_mp::{ActionName, Kind, Role};
+use rte_mp::{ActionName, Kind};
 use serde::Serialize;
 
 use super::asking::{Asked, Fate};
 use crate::content::Content;
 use crate::escape::Escaped;
-use crate::group::label;
+use crate::group::{label, role_word};
 use crate::latency::{self, Latency};
 use crate::output::nanoseconds;
 use crate::payload::Layout;
@@ -57,7 +57,7 @@ impl Answer {
             number,
             peer: Escaped::bytes(member.name.as_path().as_os_str().as_encoded_bytes()).to_string(),
             peer_pid: member.pid,
-            role: if member.role == Role::Primary { "primary" } else { "secondary" },
+            role: role_word(member.role),
             outcome,
             error,
             time_ns: nanoseconds(*time),

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use rte_mp::inspect::{GroupReport, SocketKind, SocketReport, SocketState, State};
+use rte_mp::inspect::{GroupReport, SocketReport, SocketState, State};
 use rte_mp::{Flavor, Group, PeerName, Role, Stats};
 
 use super::record::{self, Chosen, Key, Look, Member, Zones};
 use crate::args::Common;
 use crate::clock::unix_nanoseconds;
-use crate::group::DEFAULT_PREFIX;
+use crate::group::{DEFAULT_PREFIX, role_word};
 use crate::machine::process::Process;
 use crate::machine::queues::Queues;
-use crate::machine::survey::{Survey, socket_word, state_word};
+use crate::machine::survey::{Survey, kind_word, release, role, socket_word, state_word};
 use crate::machine::{shown, shown_prefix};
 use crate::nature::Nature;
 use crate::output::nanoseconds;
@@ -181,14 +181,8 @@ fn group(report: &GroupReport, own: Option<&Path>) -> record::Group {
         prefix: shown_prefix(report),
         directory: shown(&report.directory),
         state: state_word(report.state()),
-        kind: report.flavor().map(|flavor| match flavor {
-            Flavor::Native => "native",
-            Flavor::Dpdk(_) => "dpdk",
-        }),
-        release: report.flavor().and_then(|flavor| match flavor {
-            Flavor::Native => None,
-            Flavor::Dpdk(version) => Some(version.to_string()),
-        }),
+        kind: report.flavor().map(kind_word),
+        release: report.flavor().and_then(release),
         primary_pid: report.primary_pid(),
         members: count(SocketState::Alive),
         stale: count(SocketState::Stale),
@@ -197,25 +191,15 @@ fn group(report: &GroupReport, own: Option<&Path>) -> record::Group {
 }
 
 fn member(socket: &SocketReport, flavor: Option<Flavor>, queues: &Queues) -> Member {
-    let (role, word) = match socket.kind {
-        SocketKind::Primary => (Role::Primary, "primary"),
-        _ => (Role::Secondary, "secondary"),
-    };
-    let queue = match (socket.is_full().ok(), queues.first_datagram(socket)) {
-        (Some(true), _) => Some("full"),
-        (_, Some(1..)) => Some("waiting"),
-        (_, Some(0)) => Some("empty"),
-        (Some(false), None) => Some("not_full"),
-        (None, None) => None,
-    };
+    let role = role(socket);
     Member {
-        role: word,
+        role: role_word(role),
         pid: socket.pid(),
         nature: flavor
             .map_or(Nature::Unknown, |flavor| Nature::of_socket(flavor, role, socket.owner)),
         socket: shown(&socket.path),
         state: socket_word(socket.state),
-        queue,
+        queue: queues.word(socket),
         age_ns: socket.age(SystemTime::now()).map(nanoseconds),
         // The process that a dead member was may be another one by now.
         command: socket.owner.map(Process).and_then(Process::command),

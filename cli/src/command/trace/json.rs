@@ -1,6 +1,5 @@
 //! A JSON object for each record; see `JSON.md`.
 
-use rte_mp::Role;
 use rte_mp::trace::{Content, Fate, Joined, Record, Traced};
 use serde::Serialize;
 
@@ -9,6 +8,7 @@ use super::paper::Paper;
 use super::scribe::{Scribe, Totals, decoded, direction, fate, kind, path, prefix, reason};
 use super::sources::{News, What};
 use crate::escape::{Escaped, hex};
+use crate::group::role_word;
 use crate::output::nanoseconds;
 use crate::status::Failure;
 
@@ -89,10 +89,7 @@ fn joined(whose: Whose, joined: &Joined) -> Object<'static> {
     Object::Joined {
         whose,
         process: Escaped::bytes(joined.process_name.as_bytes()).to_string(),
-        role: match joined.role {
-            Role::Primary => "primary",
-            Role::Secondary | Role::Auto => "secondary",
-        },
+        role: role_word(joined.role),
         file_prefix: Escaped::bytes(prefix(joined)).to_string(),
         group: joined.flavor.to_string(),
     }

@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
-use rte_mp::Role;
 use rte_mp::trace::{Content, Direction, Path, Traced};
 
 use super::cast::{Cast, label};
@@ -13,6 +12,7 @@ use super::scribe::{Scribe, Totals, decoded, is_trouble, kind, prefix, remark};
 use super::sources::{News, What};
 use crate::clock::time_of_day;
 use crate::escape::Escaped;
+use crate::group::role_word;
 use crate::status::Failure;
 
 /// How much of a parameter is shown, in bytes, unless all is wanted.
@@ -80,10 +80,7 @@ impl Scribe for Text {
         let what = match &news.what {
             What::Record(record) => match &record.content {
                 Content::Joined(joined) => {
-                    let role = match joined.role {
-                        Role::Primary => "primary",
-                        Role::Secondary | Role::Auto => "secondary",
-                    };
+                    let role = role_word(joined.role);
                     let (prefix, flavor) = (Escaped::bytes(prefix(joined)), joined.flavor);
                     format!(
                         "{NOTE}is recorded: {role} of {prefix:?} ({flavor}){NOTE:#}",

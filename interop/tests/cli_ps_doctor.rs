@@ -67,10 +67,10 @@ fn testpmd_is_shown_with_its_release_and_its_members() {
         let testpmd = room.testpmd();
         let member = room.member();
         let group = the_group(room);
-        assert_eq!(group["prefix"], room.prefix());
+        assert_eq!(group["file_prefix"], room.prefix());
         assert_eq!((&group["state"], &group["kind"]), (&"live".into(), &"dpdk".into()));
         assert!(group["release"].as_str().is_some_and(|r| r.starts_with("22.11.")), "{group}");
-        assert_eq!((&group["datagram_bytes"], &group["fd_max"]), (&332.into(), &8.into()));
+        assert_eq!((&group["datagram_len"], &group["fd_max"]), (&332.into(), &8.into()));
         assert_eq!(
             (&group["primary_pid"], &group["multi_process"]),
             (&testpmd.pid().into(), &"enabled".into())
@@ -79,12 +79,10 @@ fn testpmd_is_shown_with_its_release_and_its_members() {
         let members = group["members"].as_array().expect("there are members");
         let seen: Vec<_> = members
             .iter()
-            .map(|m| {
-                (m["role"].clone(), m["pid"].clone(), m["state"].clone(), m["queue_full"].clone())
-            })
+            .map(|m| (m["role"].clone(), m["pid"].clone(), m["state"].clone(), m["queue"].clone()))
             .collect();
         let alive = |role: &str, pid: u32| {
-            (Value::from(role), Value::from(pid), Value::from("alive"), Value::from(false))
+            (Value::from(role), Value::from(pid), Value::from("alive"), Value::from("empty"))
         };
         assert_eq!(seen, [alive("primary", testpmd.pid()), alive("secondary", std::process::id())]);
         let (codes, findings) = diagnosis(room, &[]);
@@ -113,8 +111,8 @@ fn a_primary_whose_ipc_thread_was_ended_is_diagnosed() {
         let group = the_group(room);
         let primary = &group["members"][0];
         assert_eq!(
-            (&primary["queue_full"], &primary["first_datagram_bytes"]),
-            (&true.into(), &332.into())
+            (&primary["queue"], &primary["first_datagram_len"]),
+            (&"full".into(), &332.into())
         );
     });
 }

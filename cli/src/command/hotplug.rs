@@ -54,7 +54,7 @@ struct Record {
     answered_operation: Option<&'static str>,
     primary_pid: Option<u32>,
     time_ns: u64,
-    problem: Option<String>,
+    error: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<Status, Failure> {
@@ -76,13 +76,13 @@ pub(crate) fn run(args: &Args, common: &Common, output: &mut Output) -> Result<S
     let start = Instant::now();
     let answer = ask(&group, operation, devargs, common.timeout_or(PATIENCE), &interrupt)?;
     let record = Record::new(operation, devargs, primary_pid, start.elapsed(), answer);
-    match (&record.problem, output.is_json()) {
+    match (&record.error, output.is_json()) {
         (Some(_), false) => {}
         _ => output.show(&record)?,
     }
-    match record.problem {
+    match record.error {
         None => Ok(Status::Done),
-        Some(problem) => Err(Failure::refused(problem)),
+        Some(error) => Err(Failure::refused(error)),
     }
 }
 
@@ -135,19 +135,19 @@ impl Record {
         answer: Result<Param, Silence>,
     ) -> Self {
         let answered = answer.as_ref().ok().and_then(Param::operation);
-        let problem = match &answer {
+        let error = match &answer {
             Ok(param) => problem(param, operation, devargs),
             Err(silence) => Some(without_answer(silence, operation, devargs)),
         };
         Self {
             operation: operation.word(),
             devargs: devargs.as_str().to_owned(),
-            ok: problem.is_none(),
+            ok: error.is_none(),
             result: answer.ok().map(|param| param.result()),
             answered_operation: answered.map(Operation::word),
             primary_pid,
             time_ns: nanoseconds(time),
-            problem,
+            error,
         }
     }
 }

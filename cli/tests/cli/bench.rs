@@ -77,13 +77,13 @@ fn everybody_is_asked_as_often_as_wanted_and_nothing_is_left() {
         assert_eq!((&row["type"], &row["contender"]), (&"bench".into(), &contender.into()));
         assert_eq!((&row["requests"], &row["messages"]), (&25.into(), &25.into()), "{row}");
         assert_eq!(
-            (&row["size"], &row["role"], &row["error"]),
+            (&row["param_len"], &row["role"], &row["error"]),
             (&0.into(), &Value::Null, &Value::Null)
         );
         let times = ["p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns"];
         let times = times.map(|name| row[name].as_u64().unwrap_or_else(|| panic!("{name}: {row}")));
         assert!(times[0] > 0 && times.is_sorted(), "{row}");
-        for number in ["pid", "mean_ns", "requests_per_second", "messages_per_second"] {
+        for number in ["pid", "avg_ns", "requests_per_second", "messages_per_second"] {
             assert!(row[number].as_u64().is_some_and(|number| number > 0), "{number}: {row}");
         }
         let pid = Pid::from_raw(row["pid"].as_i64().unwrap().try_into().unwrap()).unwrap();

@@ -14,6 +14,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod hotplug;
+mod json;
 mod man;
 mod ping;
 mod ps;

@@ -64,7 +64,7 @@ fn a_group_is_shown_with_all_its_members() {
     let group = &objects(&ended)[0];
     assert_eq!(group["primary_pid"], std::process::id());
     assert_eq!(group["members"][1]["claimed_pid"], killed);
-    assert_shown!(room, ended.out, @r#"{"type":"group","prefix":"web","directory":"DIR/dpdk/web","state":"live","kind":"native","release":null,"version_word":1919774721,"datagram_bytes":340,"fd_max":253,"layout_problem":null,"primary_pid":NUMBER,"command":"PROGRAM","age_ns":NUMBER,"multi_process":"enabled","listing":"locked","members":[{"role":"primary","pid":NUMBER,"claimed_pid":NUMBER,"socket":"DIR/dpdk/web/mp_socket","state":"alive","uid":NUMBER,"age_ns":NUMBER,"command":"PROGRAM","queue_full":false,"first_datagram_bytes":0},{"role":"secondary","pid":NUMBER,"claimed_pid":NUMBER,"socket":"DIR/dpdk/web/mp_socket_PID_UNIQUE","state":"stale","uid":NUMBER,"age_ns":NUMBER,"command":null,"queue_full":null,"first_datagram_bytes":null}],"return_addresses":0}"#);
+    assert_shown!(room, ended.out, @r#"{"type":"group","file_prefix":"web","directory":"DIR/dpdk/web","state":"live","kind":"native","release":null,"version_word":1919774721,"datagram_len":340,"fd_max":253,"layout_error":null,"primary_pid":NUMBER,"command":"PROGRAM","age_ns":NUMBER,"multi_process":"enabled","listing":"locked","members":[{"role":"primary","pid":NUMBER,"claimed_pid":NUMBER,"socket":"DIR/dpdk/web/mp_socket","state":"alive","uid":NUMBER,"age_ns":NUMBER,"command":"PROGRAM","queue":"empty","first_datagram_len":0},{"role":"secondary","pid":NUMBER,"claimed_pid":NUMBER,"socket":"DIR/dpdk/web/mp_socket_PID_UNIQUE","state":"stale","uid":NUMBER,"age_ns":NUMBER,"command":null,"queue":null,"first_datagram_len":null}],"return_addresses":0}"#);
 }
 
 #[test]
@@ -75,7 +75,10 @@ fn each_runtime_directory_has_its_own_groups() {
     let _web_too = other.primary("web");
     let prefixes = |ended: Ended| -> Vec<String> {
         assert_eq!(ended.status, Some(0), "{ended:?}");
-        objects(&ended).iter().map(|group| group["prefix"].as_str().unwrap().to_owned()).collect()
+        objects(&ended)
+            .iter()
+            .map(|group| group["file_prefix"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(prefixes(one.run(&["ps", "--json"])), ["web"]);
     assert_eq!(prefixes(other.run(&["ps", "--json"])), ["dns", "web"]);
@@ -117,20 +120,20 @@ fn a_queue_is_shown_as_far_as_the_kernel_tells() {
     let queue = || {
         let group = objects(&room.run(&["ps", "--json"])).remove(0);
         let member = &group["members"][1];
-        (member["queue_full"].clone(), member["first_datagram_bytes"].clone())
+        (member["queue"].clone(), member["first_datagram_len"].clone())
     };
     let word = || {
         let out = room.run(&["ps"]).out;
         let line = out.lines().find(|line| line.contains("mp_socket_bridge")).unwrap().to_owned();
         line.split_ascii_whitespace().nth(3).unwrap().to_owned()
     };
-    assert_eq!((queue(), word()), ((false.into(), 0.into()), "empty".into()));
+    assert_eq!((queue(), word()), (("empty".into(), 0.into()), "empty".into()));
     let sender = UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();
     sender.send_to(&[0; 340], &path).unwrap();
-    assert_eq!((queue(), word()), ((false.into(), 340.into()), "waiting".into()));
+    assert_eq!((queue(), word()), (("waiting".into(), 340.into()), "waiting".into()));
     while sender.send_to(&[0; 332], &path).is_ok() {}
-    assert_eq!((queue(), word()), ((true.into(), 340.into()), "full".into()));
+    assert_eq!((queue(), word()), (("full".into(), 340.into()), "full".into()));
     drop(reader);
     assert_eq!(queue(), (Value::Null, Value::Null), "nobody reads");
 }
@@ -198,7 +201,8 @@ fn prefixes_that_are_no_text_are_told_apart() {
         fs::write(directory.join("config"), "").unwrap();
     }
     let groups = objects(&room.run(&["ps", "--json"]));
-    let prefixes: Vec<_> = groups.iter().map(|group| group["prefix"].as_str().unwrap()).collect();
+    let prefixes: Vec<_> =
+        groups.iter().map(|group| group["file_prefix"].as_str().unwrap()).collect();
     assert_eq!(prefixes, [r"web\xfe", r"web\xff"]);
     let found = room.run(&["doctor"]).out;
     assert!(found.contains(r"web\xfe: ") && found.contains(r"web\xff: "), "{found}");
@@ -238,7 +242,7 @@ impl Watcher {
     /// Waits for the next object, and gives what it is about in a few words.
     fn told(&mut self) -> String {
         let news = self.next();
-        assert_eq!(news["prefix"], "web");
+        assert_eq!(news["file_prefix"], "web");
         match news["type"].as_str().unwrap() {
             "group_state" => format!("{} -> {}", news["previous_state"], news["state"]),
             what => format!("{what} {} {}", news["role"], news["pid"]),

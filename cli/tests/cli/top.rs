@@ -82,12 +82,15 @@ fn the_group_that_is_looked_into_is_the_one_that_is_meant() {
     assert_eq!((&nothing["groups"], &nothing["chosen"]), (&Value::Array(Vec::new()), &Value::Null));
     let _groups = [room.primary("a"), room.primary("rte"), room.primary("z")];
     let object = look(&room, &[]);
-    assert_eq!(object["chosen"]["prefix"], "rte", "{object}");
+    assert_eq!(object["chosen"]["file_prefix"], "rte", "{object}");
     let prefixes: Vec<_> =
-        object["groups"].as_array().unwrap().iter().map(|group| &group["prefix"]).collect();
+        object["groups"].as_array().unwrap().iter().map(|group| &group["file_prefix"]).collect();
     assert_eq!(prefixes, ["a", "rte", "z"]);
     let object = look(&room, &["--file-prefix", "z"]);
-    assert_eq!((&object["chosen"]["prefix"], &object["groups"][1]), (&"z".into(), &Value::Null));
+    assert_eq!(
+        (&object["chosen"]["file_prefix"], &object["groups"][1]),
+        (&"z".into(), &Value::Null)
+    );
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn a_group_that_cannot_be_joined_is_shown_all_the_same() {
     let chosen = &object["chosen"];
     assert_eq!(object["groups"][0]["release"], "30.11.0", "{object}");
     assert_eq!(chosen["zones"], Value::Null, "{object}");
-    assert!(chosen["problem"].as_str().unwrap().contains("30.11"), "{object}");
+    assert!(chosen["error"].as_str().unwrap().contains("30.11"), "{object}");
     assert_eq!(chosen["members"][0]["nature"], "dpdk", "{object}");
     assert_eq!(chosen["members"][0]["counters"], Value::Null, "{object}");
     let ended = room.run(&["top", "--once"]);
@@ -330,7 +333,7 @@ fn a_member_that_does_not_answer_is_told_of_and_does_not_hold_up_the_view() {
         (&Value::Null, &stopped.0.id().into()),
         "{object}"
     );
-    assert!(silent["problem"].as_str().unwrap().contains("did not answer"), "{object}");
+    assert!(silent["error"].as_str().unwrap().contains("did not answer"), "{object}");
 
     let Some(terminal) = Terminal::open(&room, 100, 24) else { return };
     terminal.run(&room, &["top", "--interval", "100ms"]);

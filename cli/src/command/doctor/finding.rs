@@ -29,7 +29,7 @@ pub(super) struct Finding {
     pub(super) severity: Severity,
     /// What it is, for programs.
     code: &'static str,
-    prefix: Option<String>,
+    file_prefix: Option<String>,
     directory: Option<String>,
     pid: Option<u32>,
     /// What it is, for people.
@@ -72,16 +72,16 @@ impl Finding {
         text: impl fmt::Display,
         cure: Option<&dyn fmt::Display>,
     ) -> Self {
-        let (prefix, directory, pid) = (None, None, None);
+        let (file_prefix, directory, pid) = (None, None, None);
         // Words of others may stand in it, as in the text of an error.
         let text = Escaped::message(&text.to_string()).to_string();
         let cure = cure.map(|cure| Escaped::message(&cure.to_string()).to_string());
-        Self { severity, code, prefix, directory, pid, text, cure, fixed: false }
+        Self { severity, code, file_prefix, directory, pid, text, cure, fixed: false }
     }
 
     /// Says which group it is about.
     pub(super) fn of(mut self, group: &GroupReport) -> Self {
-        self.prefix = Some(shown_prefix(group));
+        self.file_prefix = Some(shown_prefix(group));
         self.directory = Some(shown(&group.directory));
         self
     }
@@ -111,7 +111,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, style) = self.word();
         write!(f, "{style}{word:<8}{style:#} ")?;
-        if let Some(prefix) = &self.prefix {
+        if let Some(prefix) = &self.file_prefix {
             write!(f, "{prefix}: ")?;
         }
         f.write_str(&self.text)?;

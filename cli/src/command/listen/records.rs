@@ -18,7 +18,7 @@ pub(super) struct Listening {
     kind: &'static str,
     file_prefix: String,
     role: &'static str,
-    name: String,
+    socket: String,
     pid: u32,
 }
 
@@ -28,7 +28,7 @@ impl Listening {
             kind: "listening",
             file_prefix: Escaped::bytes(group.file_prefix().as_bytes()).to_string(),
             role: role_word(group.role()),
-            name: shown(group.name().as_path()),
+            socket: shown(group.name().as_path()),
             pid: std::process::id(),
         }
     }

@@ -18,7 +18,7 @@ use crate::output::nanoseconds;
 #[derive(Serialize)]
 struct Who {
     pid: Option<u32>,
-    member: String,
+    socket: String,
     role: &'static str,
     nature: &'static str,
 }
@@ -53,7 +53,7 @@ impl Who {
         let Member { name, role, pid, .. } = &target.member;
         Self {
             pid: *pid,
-            member: Escaped::bytes(name.as_path().as_os_str().as_encoded_bytes()).to_string(),
+            socket: Escaped::bytes(name.as_path().as_os_str().as_encoded_bytes()).to_string(),
             role: role_word(*role),
             nature: target.nature.word(),
         }
@@ -66,7 +66,7 @@ impl fmt::Display for Who {
             ("primary", Some(pid)) => write!(f, "primary[{pid}]"),
             ("primary", None) => write!(f, "primary"),
             (_, Some(pid)) => write!(f, "{pid}"),
-            (_, None) => write!(f, "{}", self.member),
+            (_, None) => write!(f, "{}", self.socket),
         }
     }
 }

@@ -23,7 +23,7 @@ const COMMAND_WIDTH: usize = 60;
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "group")]
 pub(super) struct GroupRecord {
-    prefix: String,
+    file_prefix: String,
     directory: String,
     state: &'static str,
     /// `native` or `dpdk`.
@@ -31,10 +31,10 @@ pub(super) struct GroupRecord {
     /// DPDK's.
     release: Option<String>,
     version_word: Option<u32>,
-    datagram_bytes: Option<usize>,
+    datagram_len: Option<usize>,
     fd_max: Option<usize>,
     /// Why its layout is not known.
-    layout_problem: Option<String>,
+    layout_error: Option<String>,
     primary_pid: Option<u32>,
     command: Option<String>,
     age_ns: Option<u64>,
@@ -59,8 +59,8 @@ pub(super) struct MemberRecord {
     uid: u32,
     age_ns: Option<u64>,
     pub(super) command: Option<String>,
-    queue_full: Option<bool>,
-    first_datagram_bytes: Option<u32>,
+    queue: Option<&'static str>,
+    first_datagram_len: Option<u32>,
 }
 
 impl GroupRecord {
@@ -69,15 +69,15 @@ impl GroupRecord {
         let known = layout.and_then(Result::ok);
         let primary = group.primary_pid().map(Process);
         Self {
-            prefix: shown_prefix(group),
+            file_prefix: shown_prefix(group),
             directory: shown(&group.directory),
             state: state_word(group.state()),
             kind: group.flavor().map(kind_word),
             release: group.flavor().and_then(release),
             version_word: group.flavor().map(version_word),
-            datagram_bytes: known.map(Layout::datagram_len),
+            datagram_len: known.map(Layout::datagram_len),
             fd_max: known.map(Layout::fd_max),
-            layout_problem: layout.and_then(Result::err).map(|problem| problem.to_string()),
+            layout_error: layout.and_then(Result::err).map(|error| error.to_string()),
             primary_pid: group.primary_pid(),
             command: primary.and_then(Process::command),
             age_ns: primary.and_then(Process::age).map(nanoseconds),
@@ -102,20 +102,23 @@ impl GroupRecord {
 
     /// Says what the group is and who leads, on one line.
     fn title(&self) -> String {
-        let Self { prefix, directory, state, .. } = self;
+        let Self { file_prefix, directory, state, .. } = self;
         let kind = match (self.kind, &self.release) {
             (Some("native"), _) => "native".to_owned(),
             (Some(_), Some(release)) => format!("DPDK {release}"),
             _ => "of unknown kind".to_owned(),
         };
-        let layout = match (self.datagram_bytes, &self.layout_problem) {
-            (Some(bytes), _) => format!(", {bytes}-byte messages"),
+        let layout = match (self.datagram_len, &self.layout_error) {
+            (Some(len), _) => format!(", {len}-byte messages"),
             (None, Some(_)) => ", of unknown layout".to_owned(),
             (None, None) => String::new(),
         };
         let age = self.age_ns.map(|age| format!(", for {}", brief(age))).unwrap_or_default();
         let primary = self.primary_pid.map(|pid| format!(", primary {pid}{age}"));
-        format!("{prefix}  {kind}{layout}, {state}{}  {directory}", primary.unwrap_or_default())
+        format!(
+            "{file_prefix}  {kind}{layout}, {state}{}  {directory}",
+            primary.unwrap_or_default()
+        )
     }
 }
 
@@ -133,18 +136,8 @@ impl MemberRecord {
             age_ns: socket.age(SystemTime::now()).map(nanoseconds),
             // The process that a dead member was may be another one by now.
             command: socket.owner.map(Process).and_then(Process::command),
-            queue_full: socket.is_full().ok(),
-            first_datagram_bytes: queues.first_datagram(socket),
-        }
-    }
-
-    fn queue(&self) -> &'static str {
-        match (self.queue_full, self.first_datagram_bytes) {
-            (Some(true), _) => "full",
-            (_, Some(1..)) => "waiting",
-            (_, Some(0)) => "empty",
-            (Some(false), None) => "not full",
-            (None, None) => "-",
+            queue: queues.word(socket),
+            first_datagram_len: queues.first_datagram(socket),
         }
     }
 
@@ -154,7 +147,7 @@ impl MemberRecord {
             self.pid.map_or_else(dash, |pid| pid.to_string()),
             self.role.to_owned(),
             self.state.replace('_', " "),
-            self.queue().to_owned(),
+            self.queue.unwrap_or("-").replace('_', " "),
             self.age_ns.map_or_else(dash, brief),
             self.file.clone(),
             self.command.as_deref().map_or_else(dash, shortened),

@@ -122,7 +122,7 @@ struct Known {
 /// What is told of a group.
 #[derive(Clone)]
 struct Group {
-    prefix: String,
+    file_prefix: String,
     state: State,
     kind: Option<&'static str>,
     release: Option<String>,
@@ -134,12 +134,12 @@ impl Known {
         let mut known = Self { groups: BTreeMap::new(), members: BTreeMap::new() };
         let queues = Queues::default();
         for group in survey.groups.iter().filter(|group| is_inhabited(group)) {
-            let prefix = shown_prefix(group);
+            let file_prefix = shown_prefix(group);
             for socket in group.members().filter(|socket| socket.state == SocketState::Alive) {
                 let member = MemberRecord::new(socket, &queues);
                 let news = MemberNews {
                     unix_time_ns: 0,
-                    prefix: prefix.clone(),
+                    file_prefix: file_prefix.clone(),
                     directory: shown(&group.directory),
                     role: member.role,
                     pid: member.pid,
@@ -150,7 +150,7 @@ impl Known {
                 known.members.insert((socket.path.clone(), socket.incarnation), news);
             }
             let group_known = Group {
-                prefix,
+                file_prefix,
                 state: group.state(),
                 kind: group.flavor().map(kind_word),
                 release: group.flavor().and_then(release),
@@ -181,7 +181,7 @@ impl Known {
             if let (true, Some(group)) = (states.0 != states.1, now.or(then)) {
                 news.push(News::Group(GroupNews {
                     unix_time_ns,
-                    prefix: group.prefix.clone(),
+                    file_prefix: group.file_prefix.clone(),
                     directory: shown(directory),
                     state: states.1.map(state_word),
                     previous_state: states.0.map(state_word),
@@ -216,7 +216,7 @@ enum News {
 #[derive(Serialize)]
 struct GroupNews {
     unix_time_ns: u64,
-    prefix: String,
+    file_prefix: String,
     directory: String,
     /// Nothing if it is gone.
     state: Option<&'static str>,
@@ -231,7 +231,7 @@ struct GroupNews {
 #[derive(Serialize, Clone)]
 struct MemberNews {
     unix_time_ns: u64,
-    prefix: String,
+    file_prefix: String,
     directory: String,
     role: &'static str,
     pid: Option<u32>,
@@ -254,7 +254,7 @@ impl fmt::Display for News {
 impl fmt::Display for GroupNews {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = clock(self.unix_time_ns);
-        write!(f, "{time}  {}  group {}", self.prefix, self.state.unwrap_or("gone"))?;
+        write!(f, "{time}  {}  group {}", self.file_prefix, self.state.unwrap_or("gone"))?;
         match (self.kind, &self.release) {
             (Some("native"), _) => f.write_str(", native")?,
             (Some(_), Some(release)) => write!(f, ", DPDK {release}")?,
@@ -271,7 +271,7 @@ impl MemberNews {
     fn show(&self, what: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let (time, command) = (clock(self.unix_time_ns), self.command.as_deref().unwrap_or("-"));
-        write!(f, "{time}  {}  {} {pid} {what}", self.prefix, self.role)?;
+        write!(f, "{time}  {}  {} {pid} {what}", self.file_prefix, self.role)?;
         write!(f, "  {}  {command}", self.file)
     }
 }

@@ -77,22 +77,22 @@ impl<'a> Looker<'a> {
         let sockets = report.members().filter(|socket| Some(socket.path.as_path()) != own);
         let mut members: Vec<_> = sockets.map(|socket| member(socket, flavor, &queues)).collect();
         let mut chosen = Chosen {
-            prefix: shown_prefix(report),
+            file_prefix: shown_prefix(report),
             directory: shown(&report.directory),
-            problem: None,
+            error: None,
             members: Vec::new(),
             zones: None,
-            zones_problem: None,
+            zones_error: None,
             path: report.directory.clone(),
         };
         match self.join(report) {
-            Err(failure) => chosen.problem = failure.line(),
+            Err(failure) => chosen.error = failure.line(),
             Ok(group) => {
                 // Before the counters: a native primary is asked for its memory the first time, which is not to
                 // be taken for something that it heard between two looks.
                 match group.memzones().iter() {
                     Ok(zones) => chosen.zones = Some(Zones::new(zones.map(Into::into).collect())),
-                    Err(error) => chosen.zones_problem = Failure::from(error).line(),
+                    Err(error) => chosen.zones_error = Failure::from(error).line(),
                 }
                 self.ask(&group, &mut members);
             }
@@ -109,8 +109,8 @@ impl<'a> Looker<'a> {
         let mut asked = Vec::new();
         for member in members.iter_mut().filter(|member| answers(member)) {
             match self.silent.get(&member.key) {
-                Some(problem) if matches!(member.queue, Some("waiting" | "full")) => {
-                    member.problem = Some(problem.clone());
+                Some(error) if matches!(member.queue, Some("waiting" | "full")) => {
+                    member.error = Some(error.clone());
                 }
                 Some(_) | None => asked.push(member),
             }
@@ -120,13 +120,13 @@ impl<'a> Looker<'a> {
                 for member in members {
                     scope.spawn(|| match stats(group, &member.key.0, self.patience) {
                         Ok(stats) => member.counters = Some(stats.into()),
-                        Err(failure) => member.problem = failure.line(),
+                        Err(failure) => member.error = failure.line(),
                     });
                 }
             });
         }
         let silent =
-            members.iter().filter_map(|member| Some((member.key.clone(), member.problem.clone()?)));
+            members.iter().filter_map(|member| Some((member.key.clone(), member.error.clone()?)));
         self.silent = silent.collect();
     }
 
@@ -178,14 +178,14 @@ fn group(report: &GroupReport, own: Option<&Path>) -> record::Group {
     let others = || report.members().filter(|socket| Some(socket.path.as_path()) != own);
     let count = |state| others().filter(|socket| socket.state == state).count();
     record::Group {
-        prefix: shown_prefix(report),
+        file_prefix: shown_prefix(report),
         directory: shown(&report.directory),
         state: state_word(report.state()),
         kind: report.flavor().map(kind_word),
         release: report.flavor().and_then(release),
         primary_pid: report.primary_pid(),
-        members: count(SocketState::Alive),
-        stale: count(SocketState::Stale),
+        member_count: count(SocketState::Alive),
+        stale_count: count(SocketState::Stale),
         path: report.directory.clone(),
     }
 }
@@ -204,7 +204,7 @@ fn member(socket: &SocketReport, flavor: Option<Flavor>, queues: &Queues) -> Mem
         // The process that a dead member was may be another one by now.
         command: socket.owner.map(Process).and_then(Process::command),
         counters: None,
-        problem: None,
+        error: None,
         key: (socket.path.clone(), socket.incarnation),
     }
 }
@@ -265,7 +265,7 @@ mod tests {
             let member = look();
             assert_eq!(member.queue.filter(|queue| *queue == "full"), None);
             assert_eq!(member.counters, None);
-            assert!(member.problem.is_some_and(|problem| problem.contains("did not answer")));
+            assert!(member.error.is_some_and(|error| error.contains("did not answer")));
         }
         // It goes on, and is asked again.
         let goes_on = AtomicBool::new(true);

@@ -268,7 +268,7 @@ pub(super) mod tests {
             age_ns: Some(u64::from(pid) * 1_000_000_000),
             command: Some(format!("app --number {pid}")),
             counters: said.map(counters),
-            problem: None,
+            error: None,
             key: (path, 1),
         }
     }
@@ -276,13 +276,13 @@ pub(super) mod tests {
     pub(in super::super) fn group(prefix: &str) -> Group {
         let directory = format!("/run/dpdk/{prefix}");
         Group {
-            prefix: prefix.to_owned(),
+            file_prefix: prefix.to_owned(),
             state: "live",
             kind: Some("dpdk"),
             release: Some("22.11.11".to_owned()),
             primary_pid: Some(10),
-            members: 3,
-            stale: 1,
+            member_count: 3,
+            stale_count: 1,
             path: directory.clone().into(),
             directory,
         }
@@ -296,12 +296,12 @@ pub(super) mod tests {
             zone("RG_MP_mb_pool_0", 33_152, 0x1_0010_0000),
         ]);
         let chosen = Chosen {
-            prefix: "web".to_owned(),
+            file_prefix: "web".to_owned(),
             directory: "/run/dpdk/web".to_owned(),
-            problem: None,
+            error: None,
             members,
             zones: Some(zones),
-            zones_problem: None,
+            zones_error: None,
             path: "/run/dpdk/web".into(),
         };
         let groups = vec![group("db"), group("web")];

@@ -43,12 +43,12 @@ fn show_chosen(chosen: &Chosen, output: &mut Output) -> Result<(), Failure> {
         " DROPPED",
         "COMMAND",
     ];
-    output.line(format_args!("\nMembers of {}", chosen.prefix))?;
+    output.line(format_args!("\nMembers of {}", chosen.file_prefix))?;
     output.line(table("", header, chosen.members.iter().map(member)))?;
     if let Some(zones) = &chosen.zones {
         output.line(format_args!(
             "\nZones of {}: {}, {}",
-            chosen.prefix,
+            chosen.file_prefix,
             zones.count,
             size(zones.len)
         ))?;
@@ -60,12 +60,12 @@ fn show_chosen(chosen: &Chosen, output: &mut Output) -> Result<(), Failure> {
             output.line(table("", ["NAME", " LENGTH", " ADDRESS"], rows))?;
         }
     }
-    for problem in [&chosen.problem, &chosen.zones_problem].into_iter().flatten() {
-        output.note(format_args!("group {}: {problem}", chosen.prefix));
+    for error in [&chosen.error, &chosen.zones_error].into_iter().flatten() {
+        output.note(format_args!("group {}: {error}", chosen.file_prefix));
     }
     for member in &chosen.members {
-        if let Some(problem) = &member.problem {
-            output.note(problem);
+        if let Some(error) = &member.error {
+            output.note(error);
         }
     }
     Ok(())
@@ -78,12 +78,12 @@ fn group(group: &Group) -> [String; 7] {
         _ => "unknown".to_owned(),
     };
     [
-        group.prefix.clone(),
+        group.file_prefix.clone(),
         kind,
         group.state.to_owned(),
         group.primary_pid.map_or_else(dash, |pid| pid.to_string()),
-        group.members.to_string(),
-        group.stale.to_string(),
+        group.member_count.to_string(),
+        group.stale_count.to_string(),
         group.directory.clone(),
     ]
 }

@@ -27,7 +27,7 @@ pub(super) struct Look {
 /// A group as it is seen from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Group {
-    pub(super) prefix: String,
+    pub(super) file_prefix: String,
     pub(super) directory: String,
     pub(super) state: &'static str,
     /// `native` or `dpdk`.
@@ -35,8 +35,8 @@ pub(super) struct Group {
     pub(super) release: Option<String>,
     pub(super) primary_pid: Option<u32>,
     /// Those that are alive.
-    pub(super) members: usize,
-    pub(super) stale: usize,
+    pub(super) member_count: usize,
+    pub(super) stale_count: usize,
     #[serde(skip)]
     pub(super) path: PathBuf,
 }
@@ -44,13 +44,13 @@ pub(super) struct Group {
 /// The group that was looked into.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Chosen {
-    pub(super) prefix: String,
+    pub(super) file_prefix: String,
     pub(super) directory: String,
     /// Why it was not joined: there are then no counters and no zones.
-    pub(super) problem: Option<String>,
+    pub(super) error: Option<String>,
     pub(super) members: Vec<Member>,
     pub(super) zones: Option<Zones>,
-    pub(super) zones_problem: Option<String>,
+    pub(super) zones_error: Option<String>,
     #[serde(skip)]
     pub(super) path: PathBuf,
 }
@@ -70,7 +70,7 @@ pub(super) struct Member {
     /// Since it joined; of rte-mp processes only.
     pub(super) counters: Option<Counters>,
     /// Why an rte-mp process did not tell its counters.
-    pub(super) problem: Option<String>,
+    pub(super) error: Option<String>,
     /// Tells apart members, also those that had one socket's name one after the other.
     #[serde(skip)]
     pub(super) key: Key,

@@ -101,21 +101,21 @@ fn group_row(group: &Group) -> Row<'static> {
     };
     let primary = group.primary_pid.map_or_else(dash, |pid| pid.to_string());
     let state = if group.state == "live" { Style::new() } else { WRONG };
-    let stale = if group.stale == 0 { Style::new() } else { WRONG };
+    let stale = if group.stale_count == 0 { Style::new() } else { WRONG };
     Row::new([
-        Cell::from(group.prefix.clone()),
+        Cell::from(group.file_prefix.clone()),
         Cell::from(kind),
         Cell::from(Span::styled(group.state, state)),
         right(primary),
-        right(group.members.to_string()),
-        right(group.stale.to_string()).style(stale),
+        right(group.member_count.to_string()),
+        right(group.stale_count.to_string()).style(stale),
         Cell::from(group.directory.clone()),
     ])
 }
 
 /// Says what the list is, and why there is less of it than there could be.
 fn heading(model: &Model, chosen: &Chosen) -> Line<'static> {
-    let prefix = &chosen.prefix;
+    let prefix = &chosen.file_prefix;
     let (what, order) = match (model.pane, model.member_order, model.zone_order) {
         (Pane::Members, MemberOrder::Pid, _) => ("Members", "process id"),
         (Pane::Members, MemberOrder::Rate, _) => ("Members", "rate"),
@@ -126,8 +126,8 @@ fn heading(model: &Model, chosen: &Chosen) -> Line<'static> {
         (Pane::Zones, _, ZoneOrder::Address) => ("Zones", "address"),
     };
     let mut line = Line::styled(format!("{what} of {prefix}, by {order}"), BOLD);
-    if let Some(problem) = &chosen.problem {
-        line.push_span(Span::styled(format!("  not joined: {problem}"), WRONG));
+    if let Some(error) = &chosen.error {
+        line.push_span(Span::styled(format!("  not joined: {error}"), WRONG));
     }
     line
 }
@@ -162,8 +162,8 @@ fn draw_members(frame: &mut Frame<'_>, model: &Model, area: Rect) {
 }
 
 fn draw_zones(frame: &mut Frame<'_>, model: &Model, chosen: &Chosen, area: Rect) {
-    if let Some(problem) = &chosen.zones_problem {
-        frame.render_widget(Paragraph::new(problem.as_str()).wrap(Wrap { trim: true }), area);
+    if let Some(error) = &chosen.zones_error {
+        frame.render_widget(Paragraph::new(error.as_str()).wrap(Wrap { trim: true }), area);
         return;
     }
     let row = |zone: &Zone| {
@@ -185,7 +185,7 @@ fn draw_table(frame: &mut Frame<'_>, model: &Model, table: Table<'_>, area: Rect
 
 /// What is the matter with a member, in one word.
 fn state(member: &Member) -> Cell<'static> {
-    match (member.state, member.queue, &member.problem) {
+    match (member.state, member.queue, &member.error) {
         ("alive", Some("full"), _) => Cell::from("full").style(WRONG),
         ("alive", _, Some(_)) => Cell::from("silent").style(WRONG),
         ("alive", Some("waiting"), None) => Cell::from("waiting"),
@@ -222,9 +222,9 @@ fn member_detail(member: &Member) -> Vec<Line<'static>> {
         Line::styled(member.socket.clone(), BOLD),
         Line::from(member.command.clone().unwrap_or_else(dash)),
     ];
-    match (&member.counters, &member.problem) {
+    match (&member.counters, &member.error) {
         (Some(counters), _) => lines.extend(counter_lines(counters)),
-        (None, Some(problem)) => lines.push(Line::styled(problem.clone(), WRONG)),
+        (None, Some(error)) => lines.push(Line::styled(error.clone(), WRONG)),
         (None, None) => {
             lines.push(Line::from("not asked for its counters: only rte-mp processes answer"));
         }
@@ -248,7 +248,7 @@ fn counter_lines(counters: &Counters) -> [Line<'static>; 2] {
 }
 
 fn zone_summary(chosen: &Chosen) -> Line<'static> {
-    match (&chosen.zones, &chosen.zones_problem) {
+    match (&chosen.zones, &chosen.zones_error) {
         (Some(Zones { count: 0, .. }), _) => Line::from("Zones: none"),
         (Some(Zones { count, len, largest, .. }), _) => {
             let largest = largest.iter().take(3);
@@ -256,7 +256,7 @@ fn zone_summary(chosen: &Chosen) -> Line<'static> {
                 largest.map(|zone| format!("{} {}", zone.name, size(zone.len))).collect();
             Line::from(format!("Zones: {count}, {}: {}", size(*len), largest.join(", ")))
         }
-        (None, Some(problem)) => Line::styled(format!("Zones: {problem}"), WRONG),
+        (None, Some(error)) => Line::styled(format!("Zones: {error}"), WRONG),
         (None, None) => Line::default(),
     }
 }
@@ -332,8 +332,7 @@ mod tests {
         for (second, said) in [(0, 0), (2, 2460)] {
             let mut silent = member("secondary", 3300, None);
             silent.nature = crate::nature::Nature::RteMp;
-            silent.problem =
-                Some("mp_socket_3300_0 did not answer rte-mp/stats in time".to_owned());
+            silent.error = Some("mp_socket_3300_0 did not answer rte-mp/stats in time".to_owned());
             let mut stale = member("secondary", 99, None);
             (stale.state, stale.queue, stale.command) = ("stale", None, None);
             let members = vec![
@@ -399,7 +398,7 @@ mod tests {
         assert_snapshot!("nothing", drawn(&model, 60, 6).backend());
         let mut closed = look(Instant::now(), vec![member("primary", 10, None)]);
         if let Some(chosen) = &mut closed.chosen {
-            chosen.problem = Some("DPDK 30.11 is not known".to_owned());
+            chosen.error = Some("DPDK 30.11 is not known".to_owned());
             chosen.zones = None;
         }
         model.take(closed);

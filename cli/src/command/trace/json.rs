@@ -9,6 +9,7 @@ use super::scribe::{Scribe, Totals, decoded, direction, fate, kind, path, prefix
 use super::sources::{News, What};
 use crate::escape::{Escaped, hex};
 use crate::group::role_word;
+use crate::machine::survey::{kind_word, release};
 use crate::output::nanoseconds;
 use crate::status::Failure;
 
@@ -24,7 +25,8 @@ enum Object<'a> {
         process: String,
         role: &'a str,
         file_prefix: String,
-        group: String,
+        kind: &'a str,
+        release: Option<String>,
     },
     #[serde(rename = "trace_datagram")]
     Datagram {
@@ -38,7 +40,7 @@ enum Object<'a> {
         param_text: String,
         param_hex: String,
         decoded: Option<String>,
-        fds: u16,
+        fd_count: u16,
         len: u16,
         local: String,
         peer: Option<String>,
@@ -77,7 +79,7 @@ enum Object<'a> {
 struct Whose {
     unix_time_ns: u64,
     pid: Option<u32>,
-    member: Option<String>,
+    socket: Option<String>,
     sequence: Option<u64>,
 }
 
@@ -91,7 +93,8 @@ fn joined(whose: Whose, joined: &Joined) -> Object<'static> {
         process: Escaped::bytes(joined.process_name.as_bytes()).to_string(),
         role: role_word(joined.role),
         file_prefix: Escaped::bytes(prefix(joined)).to_string(),
-        group: joined.flavor.to_string(),
+        kind: kind_word(joined.flavor),
+        release: release(joined.flavor),
     }
 }
 
@@ -108,7 +111,7 @@ fn datagram(whose: Whose, traced: &Traced) -> Object<'static> {
         param_text: Escaped::bytes(param).to_string(),
         param_hex: hex(param),
         decoded: decoded(traced),
-        fds: traced.fd_count,
+        fd_count: traced.fd_count,
         len: traced.len,
         local: address(&traced.local),
         peer: traced.peer.as_ref().map(address),
@@ -137,7 +140,7 @@ impl Scribe for Json {
         let whose = Whose {
             unix_time_ns: news.time_ns(),
             pid: member.map(|joined| joined.process_id),
-            member: member.map(|joined| address(&joined.name)),
+            socket: member.map(|joined| address(&joined.name)),
             sequence: match &news.what {
                 What::Record(record) => Some(record.sequence),
                 What::Gone { .. } => None,

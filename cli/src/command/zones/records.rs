@@ -17,7 +17,7 @@ pub(super) struct Zone {
     len: u64,
     address: u64,
     page_len: u64,
-    socket: i32,
+    socket_id: i32,
     flags: u32,
     iova: Option<u64>,
 }
@@ -74,7 +74,7 @@ impl From<MemzoneInfo> for Zone {
             len: info.len() as u64,
             address: info.address(),
             page_len: info.page_len(),
-            socket: info.socket(),
+            socket_id: info.socket(),
             flags: info.flags(),
             iova: info.iova(),
         }
@@ -93,7 +93,7 @@ impl Zone {
             self.len.to_string(),
             format!("{:#x}", self.address),
             page(self.page_len),
-            socket(self.socket),
+            socket(self.socket_id),
             format!("{:#x}", self.flags),
             self.iova.map_or_else(|| "-".to_owned(), |iova| format!("{iova:#x}")),
         ]

@@ -131,6 +131,12 @@ impl Cli {
             matches.value_source("timeout") == Some(ValueSource::CommandLine);
         Ok(cli)
     }
+
+    /// Names the subcommand of our command line, as far as it can be read.
+    pub(crate) fn subcommand() -> Option<String> {
+        let matches = Self::command().ignore_errors(true).try_get_matches().ok()?;
+        matches.subcommand_name().map(str::to_owned)
+    }
 }
 
 impl Common {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use clap::error::ErrorKind;
 
+use crate::args::Cli;
 use crate::escape::Escaped;
 use crate::status::Status;
 
@@ -20,7 +21,7 @@ pub(crate) fn show(error: &clap::Error) -> Status {
             Status::Usage
         }
         _ => {
-            let line = line(&error.render().to_string());
+            let line = line(&error.render().to_string(), Cli::subcommand());
             // There is no better place to say that it cannot be said.
             let _ = writeln!(io::stderr(), "rte-mp: {}", Escaped::message(&line));
             Status::Usage
@@ -28,9 +29,11 @@ pub(crate) fn show(error: &clap::Error) -> Status {
     }
 }
 
-/// Makes one line of what clap puts on several: what is wrong, what may be meant, then the usage.
-fn line(text: &str) -> String {
-    let (problem, usage) = text.split_once("Usage: ").unwrap_or((text, "rte-mp"));
+/// Makes one line of what clap puts on several: what is wrong, what may be meant, then the usage. Of a wrong
+/// value there is no usage; where to read on is then told by the subcommand.
+fn line(text: &str, subcommand: Option<String>) -> String {
+    let command = subcommand.map_or("rte-mp".to_owned(), |name| format!("rte-mp {name}"));
+    let (problem, usage) = text.split_once("Usage: ").unwrap_or((text, &command));
     let (problem, _) = problem.split_once("For more information").unwrap_or((problem, ""));
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
     let problem = problem.split_whitespace().collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
@@ -49,11 +52,9 @@ mod tests {
                     Usage: rte-mp request <NAME>\n\nFor more information, try '--help'.\n";
         let expected = "unexpected argument '--coun' found; a similar argument exists: '--count'; \
                         see `rte-mp request --help`";
-        assert_eq!(line(text), expected);
+        assert_eq!(line(text, None), expected);
         let text = "error: invalid value 'x' for '--timeout <TIME>': what\n\nFor more information, try '--help'.\n";
-        assert_eq!(
-            line(text),
-            "invalid value 'x' for '--timeout <TIME>': what; see `rte-mp --help`"
-        );
+        let expected = "invalid value 'x' for '--timeout <TIME>': what; see `rte-mp top --help`";
+        assert_eq!(line(text, Some("top".to_owned())), expected);
     }
 }

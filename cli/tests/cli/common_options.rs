@@ -14,16 +14,16 @@ fn a_wrong_command_line_is_told_what_is_wrong_in_one_line() {
         (
             &["demo", "--timeout", "soon"],
             "invalid value 'soon' for '--timeout <TIME>': expected number at 0; write a number and its unit, \
-             as in 200ms, 5s or 1m30s; see `rte-mp --help`",
+             as in 200ms, 5s or 1m30s; see `rte-mp demo --help`",
         ),
         (
             &["demo", "--color", "green"],
             "invalid value 'green' for '--color <WHEN>' [possible values: auto, always, never]; \
-             see `rte-mp --help`",
+             see `rte-mp demo --help`",
         ),
         (
             &["demo", "--file-prefix"],
-            "a value is required for '--file-prefix <P>' but none was supplied; see `rte-mp --help`",
+            "a value is required for '--file-prefix <P>' but none was supplied; see `rte-mp demo --help`",
         ),
         (&["demo", "\u{7}bell"], "unexpected argument 'bell' found; see `rte-mp demo --help`"),
     ];

@@ -29,12 +29,12 @@ fn what_is_no_device_is_not_sent() {
     let long = "d".repeat(128);
     let too_long = format!(
         "invalid value '{long}' for '<DEVARGS>': a device's arguments have at most 127 bytes, these have 128; \
-         see `rte-mp --help`"
+         see `rte-mp hotplug --help`"
     );
     let nameless = |text| {
         format!(
             "invalid value '{text}' for '<DEVARGS>': name a device, as in vdev:net_null7 or 0000:01:00.0; \
-             see `rte-mp --help`"
+             see `rte-mp hotplug --help`"
         )
     };
     let cases = [
@@ -44,7 +44,7 @@ fn what_is_no_device_is_not_sent() {
         (["attach", &long], too_long),
         (
             ["plug", "net_null7"],
-            "invalid value 'plug' for '<attach|detach>' [possible values: attach, detach]; see `rte-mp --help`"
+            "invalid value 'plug' for '<attach|detach>' [possible values: attach, detach]; see `rte-mp hotplug --help`"
                 .to_owned(),
         ),
     ];

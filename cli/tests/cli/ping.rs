@@ -176,7 +176,7 @@ fn who_cannot_be_asked_is_told_why() {
         ),
     ] {
         let ended = ended(&room, &arguments);
-        assert_refused(&ended, 2, &format!("{expected}; see `rte-mp --help`"));
+        assert_refused(&ended, 2, &format!("{expected}; see `rte-mp ping --help`"));
     }
     let error = ended(&room, &["--interval", "soon"]);
     assert_eq!((error.status, error.out.as_str()), (Some(2), ""));

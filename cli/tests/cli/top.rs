@@ -125,8 +125,7 @@ fn what_makes_no_sense_is_told_in_one_line() {
         2,
         "--json needs --once: the view is for a terminal",
     );
-    let short =
-        "invalid value '99ms' for '--interval <TIME>': it takes 100ms or more; see `rte-mp --help`";
+    let short = "invalid value '99ms' for '--interval <TIME>': it takes 100ms or more; see `rte-mp top --help`";
     assert_refused(&room.run(&["top", "--interval", "99ms"]), 2, short);
     let none =
         "there is no group of file prefix \"nowhere\"; see `rte-mp ps` for those that there are";

@@ -531,7 +531,7 @@ fn a_wrong_command_line_is_refused() {
             &["trace", "--format", "gif", "--", "true"],
             2,
             "invalid value 'gif' for '--format <FORMAT>' [possible values: text, json, mermaid, pcapng]; \
-             see `rte-mp --help`",
+             see `rte-mp trace --help`",
         ),
         (
             &["trace", "--", "/nowhere"],

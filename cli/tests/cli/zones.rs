@@ -257,17 +257,17 @@ fn what_is_not_there_or_makes_no_sense_is_told_in_one_line() {
             &["stats", "--hex", "--offset", "many"],
             2,
             "invalid value 'many' for '--offset <BYTES>': write a number of bytes, as in 512, 0x200, 4K, 1M or 1G; \
-             see `rte-mp --help`",
+             see `rte-mp zones --help`",
         ),
         (
             &["stats", "--hex", "--len", "0"],
             2,
-            "invalid value '0' for '--len <BYTES>': it takes 1 byte or more; see `rte-mp --help`",
+            "invalid value '0' for '--len <BYTES>': it takes 1 byte or more; see `rte-mp zones --help`",
         ),
         (
             &["stats", "--follow", "--interval", "0s"],
             2,
-            "invalid value '0s' for '--interval <TIME>': it takes a time that is not 0; see `rte-mp --help`",
+            "invalid value '0s' for '--interval <TIME>': it takes a time that is not 0; see `rte-mp zones --help`",
         ),
         (
             &["stats", "--hex", "--interval", "1s"],

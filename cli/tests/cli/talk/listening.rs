@@ -118,12 +118,12 @@ fn a_wrong_option_is_told_what_is_right() {
         (
             &["--reply", r"\x"],
             2,
-            r"invalid value '\x' for '--reply <TEXT>': \x takes two hexadecimal digits, as in \x1b; see `rte-mp --help`",
+            r"invalid value '\x' for '--reply <TEXT>': \x takes two hexadecimal digits, as in \x1b; see `rte-mp listen --help`",
         ),
         (
             &["--count", "none"],
             2,
-            "invalid value 'none' for '--count <N>': invalid digit found in string; see `rte-mp --help`",
+            "invalid value 'none' for '--count <N>': invalid digit found in string; see `rte-mp listen --help`",
         ),
         (
             &["--jobs", "2"],
@@ -133,19 +133,19 @@ fn a_wrong_option_is_told_what_is_right() {
         (
             &["--proc-type", "auto"],
             2,
-            "invalid value 'auto' for '--proc-type <ROLE>' [possible values: primary, secondary]; see `rte-mp --help`",
+            "invalid value 'auto' for '--proc-type <ROLE>' [possible values: primary, secondary]; see `rte-mp listen --help`",
         ),
         (
             &["--show-struct", "pad0"],
             2,
             "invalid value 'pad0' for '--show-struct <FIELDS>': field \"pad0\": pad takes a number of bytes from 1 to \
-             256, as in pad16; see `rte-mp --help`",
+             256, as in pad16; see `rte-mp listen --help`",
         ),
         (
             &["rte-mp/ping"],
             2,
             "invalid value 'rte-mp/ping' for '[NAME]...': rte-mp answers names that begin with rte-mp/ itself; see \
-             `rte-mp --help`",
+             `rte-mp listen --help`",
         ),
         (&["twice", "twice"], 2, "\"twice\" is named twice"),
     ];

@@ -152,7 +152,7 @@ fn a_wrong_option_is_told_what_is_right() {
         (
             &["--count", "0"],
             2,
-            "invalid value '0' for '--count <N>': 0 is not in 1..18446744073709551615; see `rte-mp --help`",
+            "invalid value '0' for '--count <N>': 0 is not in 1..18446744073709551615; see `rte-mp request --help`",
         ),
         (
             &["--jobs", "2"],
@@ -167,18 +167,18 @@ fn a_wrong_option_is_told_what_is_right() {
         (
             &["--count", "2", "--jobs", "257"],
             2,
-            "invalid value '257' for '--jobs <J>': 257 is not in 1..=256; see `rte-mp --help`",
+            "invalid value '257' for '--jobs <J>': 257 is not in 1..=256; see `rte-mp request --help`",
         ),
         (
             &["--count", "2", "--interval", "0s"],
             2,
-            "invalid value '0s' for '--interval <TIME>': it takes a time that is not 0; see `rte-mp --help`",
+            "invalid value '0s' for '--interval <TIME>': it takes a time that is not 0; see `rte-mp request --help`",
         ),
         (
             &["--show-struct", "u7"],
             2,
             "invalid value 'u7' for '--show-struct <FIELDS>': field \"u7\": \"u7\" is no kind of field; there are \
-             u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 strN hexN padN; see `rte-mp --help`",
+             u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 strN hexN padN; see `rte-mp request --help`",
         ),
         (
             &["--save-fd", "/proc/nowhere"],

@@ -152,33 +152,33 @@ fn a_wrong_parameter_is_told_what_is_right() {
     let long = room.path().join("long");
     fs::write(&long, [0; 257]).unwrap();
     let long = long.to_str().unwrap();
-    let (see, see_all) = ("see `rte-mp send --help`", "see `rte-mp --help`");
+    let see = "see `rte-mp send --help`";
     let cases: [(&[&str], i32, String); 12] = [
         (&[], 2, format!("the following required arguments were not provided: <NAME>; {see}")),
         (
             &[""],
             2,
-            format!("invalid value '' for '<NAME>': an action's name must not be empty; {see_all}"),
+            format!("invalid value '' for '<NAME>': an action's name must not be empty; {see}"),
         ),
         (
             &["note", "--param", r"\q"],
             2,
             format!(
-                r"invalid value '\q' for '--param <TEXT>': \q stands for nothing; write \\ for a backslash, \xNN for any byte; {see_all}"
+                r"invalid value '\q' for '--param <TEXT>': \q stands for nothing; write \\ for a backslash, \xNN for any byte; {see}"
             ),
         ),
         (
             &["note", "--hex", "0"],
             2,
             format!(
-                "invalid value '0' for '--hex <DIGITS>': \"0\" has an odd number of digits; write two for each byte; {see_all}"
+                "invalid value '0' for '--hex <DIGITS>': \"0\" has an odd number of digits; write two for each byte; {see}"
             ),
         ),
         (
             &["note", "--struct", "u8=256"],
             2,
             format!(
-                "invalid value 'u8=256' for '--struct <FIELDS>': field \"u8=256\": \"256\" is none of the whole numbers from 0 to 255; {see_all}"
+                "invalid value 'u8=256' for '--struct <FIELDS>': field \"u8=256\": \"256\" is none of the whole numbers from 0 to 255; {see}"
             ),
         ),
         (

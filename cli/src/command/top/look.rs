@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rte_mp::inspect::{GroupReport, SocketReport, SocketState, State};
 use rte_mp::{Flavor, Group, PeerName, Role, Stats};
 
-use super::record::{self, Chosen, Key, Look, Member, Zones};
+use super::records::{self, Chosen, Key, Look, Member, Zones};
 use crate::args::Common;
 use crate::clock::unix_nanoseconds;
 use crate::group::{DEFAULT_PREFIX, role_word};
@@ -174,10 +174,10 @@ fn choose<'a>(reports: &[&'a GroupReport], wanted: Option<&Path>) -> Option<&'a 
         .or_else(|| reports.first().copied())
 }
 
-fn group(report: &GroupReport, own: Option<&Path>) -> record::Group {
+fn group(report: &GroupReport, own: Option<&Path>) -> records::Group {
     let others = || report.members().filter(|socket| Some(socket.path.as_path()) != own);
     let count = |state| others().filter(|socket| socket.state == state).count();
-    record::Group {
+    records::Group {
         file_prefix: shown_prefix(report),
         directory: shown(&report.directory),
         state: state_word(report.state()),

@@ -7,7 +7,7 @@ mod keys;
 mod look;
 mod model;
 mod once;
-mod record;
+mod records;
 mod screen;
 mod view;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::keys::Wish;
-use super::record::{Chosen, Counters, Key, Look, Member, Zone};
+use super::records::{Chosen, Counters, Key, Look, Member, Zone};
 
 /// What is on the screen. There are no groups before the first look.
 #[derive(Debug, Default)]
@@ -244,7 +244,7 @@ impl Rates {
 pub(super) mod tests {
     use std::time::Duration;
 
-    use super::super::record::{ByKind, Dropped, Group, Zones};
+    use super::super::records::{ByKind, Dropped, Group, Zones};
     use super::*;
     use crate::nature::Nature;
 

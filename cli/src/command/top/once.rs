@@ -1,6 +1,6 @@
 //! One look, for scripts and for those who only pass by.
 
-use super::record::{Chosen, Group, Look, Member};
+use super::records::{Chosen, Group, Look, Member};
 use super::view::{age, size};
 use crate::args::Common;
 use crate::output::Output;

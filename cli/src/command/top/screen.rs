@@ -21,7 +21,7 @@ use signal_hook::consts::SIGCONT;
 use super::keys::wish;
 use super::look::Looker;
 use super::model::{Effect, Model};
-use super::record::Look;
+use super::records::Look;
 use super::view;
 use crate::args::{Color, Common};
 use crate::interrupt::Interrupt;

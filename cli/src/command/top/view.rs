@@ -13,7 +13,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState, Wrap};
 
 use super::keys::HELP;
 use super::model::{MemberOrder, Model, Pane, Rates, ZoneOrder};
-use super::record::{ByKind, Chosen, Counters, Group, Member, Zone, Zones};
+use super::records::{ByKind, Chosen, Counters, Group, Member, Zone, Zones};
 
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 const SELECTED: Style = Style::new().add_modifier(Modifier::REVERSED);

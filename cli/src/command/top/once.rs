@@ -1,7 +1,7 @@
 //! One look, for scripts and for those who only pass by.
 
 use super::records::{Chosen, Group, Look, Member};
-use super::view::{age, size};
+use super::view::{age, dash, size};
 use crate::args::Common;
 use crate::output::Output;
 use crate::status::{Failure, Status};
@@ -72,14 +72,9 @@ fn show_chosen(chosen: &Chosen, output: &mut Output) -> Result<(), Failure> {
 }
 
 fn group(group: &Group) -> [String; 7] {
-    let kind = match (group.kind, &group.release) {
-        (Some("native"), _) => "native".to_owned(),
-        (Some(_), Some(release)) => format!("DPDK {release}"),
-        _ => "unknown".to_owned(),
-    };
     [
         group.file_prefix.clone(),
-        kind,
+        group.kind_and_release(),
         group.state.to_owned(),
         group.primary_pid.map_or_else(dash, |pid| pid.to_string()),
         group.member_count.to_string(),
@@ -103,8 +98,4 @@ fn member(member: &Member) -> [String; 10] {
         count(counters.map(|counters| counters.dropped.total())),
         member.command.clone().unwrap_or_else(dash),
     ]
-}
-
-fn dash() -> String {
-    "-".to_owned()
 }

@@ -144,6 +144,17 @@ pub(super) struct Zone {
 /// How many zones stand in a record.
 const LARGEST: usize = 10;
 
+impl Group {
+    /// Says which DPDK it is, or that it is native.
+    pub(super) fn kind_and_release(&self) -> String {
+        match (self.kind, &self.release) {
+            (Some("native"), _) => "native".to_owned(),
+            (Some(_), Some(release)) => format!("DPDK {release}"),
+            _ => "unknown".to_owned(),
+        }
+    }
+}
+
 impl Zones {
     pub(super) fn new(mut all: Vec<Zone>) -> Self {
         all.sort_by(|one, other| other.len.cmp(&one.len).then_with(|| one.name.cmp(&other.name)));

@@ -94,17 +94,12 @@ fn draw_groups(frame: &mut Frame<'_>, model: &Model, area: Rect) {
 }
 
 fn group_row(group: &Group) -> Row<'static> {
-    let kind = match (group.kind, &group.release) {
-        (Some("native"), _) => "native".to_owned(),
-        (Some(_), Some(release)) => format!("DPDK {release}"),
-        _ => "unknown".to_owned(),
-    };
     let primary = group.primary_pid.map_or_else(dash, |pid| pid.to_string());
     let state = if group.state == "live" { Style::new() } else { WRONG };
     let stale = if group.stale_count == 0 { Style::new() } else { WRONG };
     Row::new([
         Cell::from(group.file_prefix.clone()),
-        Cell::from(kind),
+        Cell::from(group.kind_and_release()),
         Cell::from(Span::styled(group.state, state)),
         right(primary),
         right(group.member_count.to_string()),
@@ -272,7 +267,8 @@ fn right(text: String) -> Cell<'static> {
     Cell::from(Text::from(text).right_aligned())
 }
 
-fn dash() -> String {
+/// What stands where nothing is known.
+pub(super) fn dash() -> String {
     "-".to_owned()
 }
 

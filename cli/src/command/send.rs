@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     payload: Payload,
 
-    /// Who gets it: a process id, `primary`, the name of a socket, or `all` [default: primary]
+    /// Who gets it: a process id, `primary`, a socket, or `all` [default: primary]
     #[arg(long, value_name = "MEMBER")]
     to: Option<String>,
 }

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     payload: Payload,
 
-    /// Who is asked: a process id, `primary`, the name of a socket, or `all` [default: primary]
+    /// Who is asked: a process id, `primary`, a socket, or `all` [default: primary]
     #[arg(long, value_name = "MEMBER")]
     to: Option<String>,
 

@@ -79,7 +79,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
 
-    /// Record a running member: its process id, `primary`, or its socket; may be given several times
+    /// Record a running member: a process id, `primary`, or a socket; may be given several times
     #[arg(short, long, value_name = "MEMBER", conflicts_with_all = ["input", "command"])]
     attach: Vec<String>,
 

@@ -1,5 +1,6 @@
-//! Ctrl-C and `SIGTERM`: noted, so that a subcommand ends in its own way and leaves nothing behind.
+//! Ctrl-C, `SIGTERM` and the end of the terminal: noted, so that a subcommand ends in its own way and leaves nothing behind.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use rte_mp::Group;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
 /// What a shell says of a program that Ctrl-C ended.
@@ -30,14 +31,15 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Has both signals noted from now on.
+    /// Has the signals noted from now on, `SIGHUP` unless it is ignored, as nohup(1) has it.
     ///
     /// # Errors
     /// The kernel's, if descriptors or threads have run out.
     pub(crate) fn catch() -> io::Result<Self> {
         let [caught, is_impatient] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let (bell, ringer) = UnixStream::pair()?;
-        for signal in [SIGINT, SIGTERM] {
+        let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
             signal_hook::flag::register_conditional_shutdown(
                 signal,
                 INTERRUPTED,
@@ -108,6 +110,14 @@ impl Interrupt {
             work()
         }))
     }
+}
+
+/// Tells whether whoever started us has a signal ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    ignored.is_some_and(|bits| bits >> (signal - 1) & 1 == 1)
 }
 
 impl AsFd for Interrupt {

@@ -1,6 +1,11 @@
 //! What is the same for all subcommands: the options, the exit status, errors in one line.
 
-use crate::support::{Ended, Room, assert_refused, rte_mp};
+use std::process::Stdio;
+
+use rte_mp::Message;
+use rustix::process::{Signal, kill_process};
+
+use crate::support::{Ended, Room, Started, assert_refused, rte_mp, wait_until};
 
 #[test]
 fn a_wrong_command_line_is_told_what_is_wrong_in_one_line() {
@@ -51,4 +56,32 @@ fn an_output_that_is_closed_ends_it_quietly() {
     let ended = Ended::from(shell.unwrap());
     assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""));
     assert_eq!(ended.out.lines().count(), 1);
+}
+
+#[test]
+fn a_terminal_that_is_closed_leaves_no_member_behind() {
+    let room = Room::new();
+    let primary = room.primary("web");
+    let sockets = || {
+        let files = std::fs::read_dir(primary.runtime_dir()).unwrap().flatten();
+        files.filter(|file| file.file_name().to_string_lossy().starts_with("mp_socket_")).count()
+    };
+    for arguments in [&["listen"][..], &["ping", "--interval", "1h"]] {
+        let listening = Started::new(room.command(arguments));
+        wait_until("it joins", || sockets() == 1);
+        kill_process(listening.pid(), Signal::HUP).unwrap();
+        assert_eq!(listening.end().status, Some(0), "{arguments:?}");
+        assert_eq!(sockets(), 0, "{arguments:?}");
+    }
+    // Whoever wants it to go on says so.
+    let mut command = std::process::Command::new("nohup");
+    let listen = room.command(&["listen"]);
+    command.arg(listen.get_program()).args(listen.get_args()).stdin(Stdio::null());
+    let mut listening = Started::new(command);
+    listening.line_that(|line| line.contains("Ctrl-C ends it"));
+    kill_process(listening.pid(), Signal::HUP).unwrap();
+    primary.send(&Message::new("hello").unwrap()).unwrap();
+    listening.line_that(|line| line.contains("message hello"));
+    listening.interrupt();
+    assert_eq!(listening.end().status, Some(0));
 }

@@ -90,7 +90,7 @@ fn what_a_program_says_to_a_dpdk_primary_is_recorded() {
         assert_eq!(status, Some(0), "{err}");
         let lines: Vec<_> = out.lines().collect();
         let expected = [
-            vec!["trace_joined", r#""role":"secondary""#, r#""group":"DPDK "#],
+            vec!["trace_joined", r#""role":"secondary""#, r#""kind":"dpdk","release":"22."#],
             vec![r#""direction":"out","kind":"request""#, r#""param_text":"SYNC Hello""#, "sent"],
             vec![r#""direction":"in","kind":"reply""#, "Got 'SYNC Hello'", "received"],
             vec!["trace_left", r#""clean":true"#],

@@ -157,7 +157,7 @@ fn a_device_is_attached_to_testpmd_and_detached_again() {
         let line = done(room, &["hotplug", "detach", "net_null7", "--json"]);
         let whole = format!(
             "{{\"type\":\"hotplug\",\"operation\":\"detach\",\"devargs\":\"net_null7\",\"ok\":true,\"result\":0,\
-             \"answered_operation\":\"detach\",\"primary_pid\":{},\"time_ns\":{},\"problem\":null}}\n",
+             \"answered_operation\":\"detach\",\"primary_pid\":{},\"time_ns\":{},\"error\":null}}\n",
             testpmd.pid(),
             number(&line, "time_ns")
         );

@@ -1,26 +1,13 @@
 //! `rte-mp zones` and `rte-mp hotplug` beside DPDK primaries.
 
-use std::process::{Command, Output};
 use std::sync::mpsc;
 
 use rte_mp::Request;
 use rte_mp_interop::{PATIENCE, Process, Room, with_dpdk, with_dpdk_tool, with_room};
 
+use crate::running::{done, run};
+
 const HOTPLUG: &str = "eal_dev_mp_request";
-
-/// Runs the command to its end: exit status, output, errors.
-fn run(mut command: Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().expect("it can be run");
-    let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
-    (status.code(), text(stdout), text(stderr))
-}
-
-/// Runs it, and expects it to have nothing to complain of.
-fn done(room: &Room, arguments: &[&str]) -> String {
-    let (status, out, err) = run(room.rte_mp(arguments));
-    assert_eq!((status, err.as_str()), (Some(0), ""), "{arguments:?}: {out}");
-    out
-}
 
 /// Runs it, and expects it to refuse with this in its one line.
 fn assert_refused(room: &Room, arguments: &[&str], expected: &str) {

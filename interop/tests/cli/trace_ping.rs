@@ -1,17 +1,11 @@
 //! `rte-mp trace` and `rte-mp ping` beside DPDK primaries.
 
 use std::os::unix::net::UnixDatagram;
-use std::process::{Command, Output};
 use std::time::Instant;
 
 use rte_mp_interop::{PATIENCE, Room, message, reply_text, with_dpdk};
 
-/// Runs the command to its end: exit status, output, errors.
-fn run(mut command: Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().expect("it can be run");
-    let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
-    (status.code(), text(stdout), text(stderr))
-}
+use crate::running::run;
 
 fn ping(room: &Room, arguments: &[&str]) -> (Option<i32>, String, String) {
     run(room.rte_mp(&[&["ping", "--count", "2", "--interval", "1ms"], arguments].concat()))

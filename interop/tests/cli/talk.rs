@@ -1,28 +1,15 @@
 //! `rte-mp send`, `request` and `listen` beside DPDK processes.
 
 use std::fs;
-use std::process::{Command, Output};
 use std::time::Duration;
 
 use rte_mp_interop::{
     Failed, PATIENCE, Peer, Process, Replies, Reply, Room, with_dpdk, with_dpdk_tool,
 };
 
+use crate::running::{done, run};
+
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Runs the command to its end: exit status, output, errors.
-fn run(mut command: Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().expect("it can be run");
-    let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
-    (status.code(), text(stdout), text(stderr))
-}
-
-/// Runs it, and expects it to have nothing to complain of.
-fn done(room: &Room, arguments: &[&str]) -> String {
-    let (status, out, err) = run(room.rte_mp(arguments));
-    assert_eq!((status, err.as_str()), (Some(0), ""), "{arguments:?}: {out}");
-    out
-}
 
 /// Has the command listen, and waits until it does.
 fn listen(room: &Room, arguments: &[&str]) -> Process {

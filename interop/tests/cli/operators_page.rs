@@ -14,7 +14,7 @@ use std::time::Instant;
 use regex::Regex;
 use rte_mp_interop::{PATIENCE, Process, Room, with_dpdk_tool};
 
-const PAGE: &str = include_str!("../../cli/README.md");
+const PAGE: &str = include_str!("../../../cli/README.md");
 
 #[test]
 fn the_page_for_operators_shows_what_comes_beside_testpmd() {

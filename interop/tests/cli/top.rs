@@ -11,15 +11,13 @@ use rte_mp_interop::{PATIENCE, Room, with_dpdk, with_dpdk_tool};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use crate::running::done;
+
 /// What DPDK notes of a message that it has no action for.
 const NOTE: &str = "Cannot find action: rte-mp/";
 
 fn look(room: &Room) -> String {
-    let output = room.rte_mp(&["top", "--once", "--json"]).output().expect("it can be run");
-    let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
-    let (out, err) = (text(output.stdout), text(output.stderr));
-    assert_eq!((output.status.code(), err.as_str()), (Some(0), ""), "{out}");
-    out
+    done(room, &["top", "--once", "--json"])
 }
 
 /// Finds the member of this process in the object.

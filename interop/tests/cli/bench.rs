@@ -2,6 +2,8 @@
 
 use rte_mp_interop::with_dpdk;
 
+use crate::running::done;
+
 #[test]
 fn members_of_a_dpdk_group_are_asked_unless_they_are_dpdk_processes() {
     with_dpdk(|room| {
@@ -10,10 +12,7 @@ fn members_of_a_dpdk_group_are_asked_unless_they_are_dpdk_processes() {
         let _member = room.member();
 
         let arguments = ["bench", "--count", "10", "--json", "--file-prefix", room.prefix()];
-        let output = room.rte_mp(&arguments).output().expect("it can be run");
-        let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert_eq!((output.status.code(), err.as_str()), (Some(0), ""), "{out}");
+        let out = done(room, &arguments);
 
         let asked: Vec<_> = out.lines().filter(|line| line.contains("\"member\"")).collect();
         let [asked] = asked[..] else { panic!("{out}") };

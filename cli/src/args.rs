@@ -1,8 +1,12 @@
 //! The command line: the subcommands, and the options that all of them have.
 
+use std::ffi::OsString;
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
@@ -60,7 +64,8 @@ pub(crate) struct Common {
 
     /// The directory that holds `dpdk/P` [default: where DPDK has it: $RUNTIME_DIRECTORY, or /var/run for
     /// root, or $XDG_RUNTIME_DIR, or /tmp]
-    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath,
+          value_parser = OsStringValueParser::new().try_map(directory))]
     pub(crate) runtime_dir: Option<PathBuf>,
 
     /// Write a JSON object a line
@@ -174,5 +179,19 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("it takes a time that is not 0".to_owned()),
         interval => Ok(interval),
+    }
+}
+
+/// Reads the path of a directory that is there.
+///
+/// # Errors
+/// What is there instead.
+fn directory(path: OsString) -> Result<PathBuf, String> {
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => Ok(path.into()),
+        Ok(_) => Err("it is no directory".to_owned()),
+        // Below what may not be entered: whoever goes there says so.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(path.into()),
+        Err(error) => Err(format!("{error}; name the directory that holds `dpdk/`")),
     }
 }

@@ -86,6 +86,8 @@ impl<E: Error + 'static> From<E> for Failure {
             Some(JoinError::NoPrimary { .. }) => {
                 Self::no_group(format_args!("{line}; see `rte-mp ps` for those that run"))
             }
+            // What was given as --file-prefix.
+            Some(JoinError::Prefix { .. } | JoinError::SocketPath { .. }) => Self::usage(line),
             _ => Self::refused(line),
         }
     }

@@ -8,6 +8,7 @@ mod members;
 mod support;
 mod terminal;
 
+mod bad_input;
 mod bench;
 mod common_options;
 mod completions;

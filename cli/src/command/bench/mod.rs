@@ -60,11 +60,11 @@ pub(crate) struct Args {
     duration: Option<Duration>,
 
     /// How often to ask each, and how many one-way messages to send it, instead of a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
     /// How many bytes a message carries, up to 256; a datagram has 340 bytes whatever it carries
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = clap::value_parser!(u16).range(..=256))]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, default_value = "64", value_parser = clap::value_parser!(u16).range(..=256))]
     size: u16,
 
     /// Ask the members of the running group, too; --file-prefix does so by itself. DPDK processes are left

@@ -45,12 +45,12 @@ pub(crate) struct Args {
     answer: Answer,
 
     /// With --exec: how many commands may run at once
-    #[arg(long, value_name = "J", default_value = "4", requires = "exec",
+    #[arg(long, value_name = "J", allow_negative_numbers = true, default_value = "4", requires = "exec",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 
     /// End after so many messages and requests
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
     /// What to be in the group: `primary` leads one, which must not run yet

@@ -42,7 +42,7 @@ pub(crate) struct Args {
     member: Option<String>,
 
     /// How often each is asked [default: until Ctrl-C]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
     /// How long to wait between two rounds

@@ -42,7 +42,7 @@ pub(crate) struct Args {
     to: Option<String>,
 
     /// Ask so many times, and sum up how long the replies took; only what is no reply is printed
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
     /// With --count: print every reply
@@ -54,7 +54,7 @@ pub(crate) struct Args {
     interval: Option<Duration>,
 
     /// With --count: how many requests are on their way at once
-    #[arg(long, value_name = "J", default_value = "1", requires = "count",
+    #[arg(long, value_name = "J", allow_negative_numbers = true, default_value = "1", requires = "count",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 

@@ -53,11 +53,11 @@ pub(crate) struct Args {
     interval: Duration,
 
     /// Where in the zone to begin: 512, 0x200, 4K, 1M, 1G
-    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = bytes, requires = "bytes")]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, default_value = "0", value_parser = bytes, requires = "bytes")]
     offset: u64,
 
     /// How many bytes to show [default: at most 4096]
-    #[arg(long, value_name = "BYTES", value_parser = some_bytes, requires = "bytes")]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = some_bytes, requires = "bytes")]
     len: Option<u64>,
 }
 

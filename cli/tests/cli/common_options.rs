@@ -2,7 +2,6 @@
 
 use std::process::Stdio;
 
-use rte_mp::Message;
 use rustix::process::{Signal, kill_process};
 
 use crate::support::{Ended, Room, Started, assert_refused, rte_mp, wait_until};
@@ -80,8 +79,10 @@ fn a_terminal_that_is_closed_leaves_no_member_behind() {
     let mut listening = Started::new(command);
     listening.line_that(|line| line.contains("Ctrl-C ends it"));
     kill_process(listening.pid(), Signal::HUP).unwrap();
-    primary.send(&Message::new("hello").unwrap()).unwrap();
-    listening.line_that(|line| line.contains("message hello"));
+    let path = format!("/proc/{}/status", listening.pid().as_raw_nonzero());
+    let status = std::fs::read_to_string(path).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 1, 1, "{status}");
     listening.interrupt();
     assert_eq!(listening.end().status, Some(0));
 }

@@ -5,7 +5,9 @@
 
 use std::time::{Instant, SystemTime};
 
-use rte_mp::{Event, Events, Group, HugepagesError, LookupError, MemoryError, Memzone, ZoneName};
+use rte_mp::{
+    Event, Events, Group, HugepagesError, LookupError, Member, MemoryError, Memzone, Role, ZoneName,
+};
 use rustix::io::Errno;
 
 use super::hexdump::{self, Dump};
@@ -25,7 +27,7 @@ pub(super) fn run(
     output: &mut Output,
 ) -> Result<Status, Failure> {
     let interrupt = Interrupt::catch()?;
-    let members = group.events()?;
+    let mut primary = Primary::of(group)?;
     let zone = open(group, name)?;
     let window = args.window(&zone, output)?;
     if window.len > MAX_LEN {
@@ -47,7 +49,7 @@ pub(super) fn run(
         if output.is_closed() {
             return Ok(Status::Done);
         }
-        if has_ended(&members) {
+        if primary.has_ended() {
             break End::PrimaryEnded;
         }
         let now = match group.memzones().lookup(name) {
@@ -122,10 +124,32 @@ fn show_change(
     output.line(lines.join("\n"))
 }
 
-/// Tells whether the primary has left, or ended.
-fn has_ended(members: &Events) -> bool {
-    std::iter::from_fn(|| members.try_recv().ok())
-        .any(|event| matches!(event, Event::PrimaryLeft(_)))
+/// The primary that the zone is of.
+struct Primary<'a> {
+    group: &'a Group,
+    news: Events,
+    /// The news has told that it is there, and will tell that it is not.
+    is_known: bool,
+}
+
+impl<'a> Primary<'a> {
+    fn of(group: &'a Group) -> Result<Self, Failure> {
+        Ok(Self { group, news: group.events()?, is_known: false })
+    }
+
+    /// Tells whether it has left, or ended.
+    fn has_ended(&mut self) -> bool {
+        while let Ok(event) = self.news.try_recv() {
+            match event {
+                Event::PrimaryJoined(_) => self.is_known = true,
+                Event::PrimaryLeft(_) => return true,
+                _ => {}
+            }
+        }
+        // The news begins a little later than we do: a primary that left meanwhile is not in it.
+        let is_gone = |members: Vec<Member>| members.iter().all(|m| m.role != Role::Primary);
+        !self.is_known && self.group.members().is_ok_and(is_gone)
+    }
 }
 
 /// What to make of a zone that was not found.
@@ -150,5 +174,30 @@ fn what_became(error: &LookupError) -> Option<Looked> {
             other => (other.errno() == Errno::AGAIN.raw_os_error()).then_some(Looked::Again),
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rte_mp::Drive;
+
+    use super::*;
+
+    #[test]
+    fn a_primary_that_leaves_before_the_news_begins_has_ended_too() {
+        let room = tempfile::tempdir().unwrap();
+        let join = |role, drive| {
+            let builder = Group::builder().runtime_base(room.path()).file_prefix("web");
+            builder.role(role).drive(drive).join().unwrap()
+        };
+        let primary = join(Role::Primary, Drive::Thread);
+        // Whose news begins as it is driven.
+        let group = join(Role::Secondary, Drive::Caller);
+        let mut followed = Primary::of(&group).unwrap();
+        assert!(!followed.has_ended());
+        primary.leave();
+        assert!(followed.has_ended());
+        while group.process() {}
+        assert!(followed.has_ended());
     }
 }

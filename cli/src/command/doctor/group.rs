@@ -148,8 +148,9 @@ fn unreadable(error: &io::Error) -> Finding {
     }
 }
 
+/// Nobody joins where no primary is, whatever the last one was.
 fn layout(group: &GroupReport) -> Option<Finding> {
-    let problem = group.layout()?.err()?;
+    let problem = group.layout()?.err().filter(|_| group.is_locked)?;
     Some(Finding::error(
         "layout_unknown",
         format_args!(

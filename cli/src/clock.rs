@@ -1,6 +1,6 @@
-//! The time of day where the user is.
+//! The time of day where the user is, and ages.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -17,10 +17,20 @@ pub(crate) fn unix_nanoseconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, crate::output::nanoseconds)
 }
 
+/// An age by its two largest units: 5s, 3m07s, 2h05m, 4d12h.
+pub(crate) fn age(age_ns: u64) -> String {
+    let seconds = Duration::from_nanos(age_ns).as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match () {
+        () if days > 0 => format!("{days}d{:02}h", hours % 24),
+        () if hours > 0 => format!("{hours}h{:02}m", minutes % 60),
+        () if minutes > 0 => format!("{minutes}m{:02}s", seconds % 60),
+        () => format!("{seconds}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -29,5 +39,13 @@ mod tests {
         assert!(time_of_day(time).ends_with(":40.001234"), "{}", time_of_day(time));
         assert_eq!(unix_nanoseconds(time), 1_000_001_234_567);
         assert_eq!(unix_nanoseconds(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), 0);
+    }
+
+    #[test]
+    fn ages_are_shown_by_their_two_largest_units() {
+        let second = 1_000_000_000;
+        let ages =
+            [0, 59, 60, 187, 7500, 90_000, 86_400 * 400].map(|seconds| age(seconds * second));
+        assert_eq!(ages, ["0s", "59s", "1m00s", "3m07s", "2h05m", "1d01h", "400d00h"]);
     }
 }

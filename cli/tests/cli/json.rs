@@ -1,5 +1,5 @@
-//! `JSON.md` against what the subcommands write: each field of a record is described there. What `listen`, `trace` and
-//! `hotplug` write has snapshots of its own.
+//! `JSON.md` against what the subcommands write: each field of a record is described there. What `listen` and `trace`
+//! write has snapshots of its own; `hotplug` takes a DPDK primary, and is tested beside one.
 
 use std::collections::BTreeSet;
 

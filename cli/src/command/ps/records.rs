@@ -1,12 +1,13 @@
 //! What `ps` writes: a group with its members.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rte_mp::inspect::{GroupReport, Listing, MpStatus, SocketKind, SocketReport};
 use rte_mp::{Flavor, Layout};
 use serde::Serialize;
 
+use crate::clock::age;
 use crate::escape::Escaped;
 use crate::group::role_word;
 use crate::machine::process::Process;
@@ -113,7 +114,7 @@ impl GroupRecord {
             (None, Some(_)) => ", of unknown layout".to_owned(),
             (None, None) => String::new(),
         };
-        let age = self.age_ns.map(|age| format!(", for {}", brief(age))).unwrap_or_default();
+        let age = self.age_ns.map(|time| format!(", for {}", age(time))).unwrap_or_default();
         let primary = self.primary_pid.map(|pid| format!(", primary {pid}{age}"));
         format!(
             "{file_prefix}  {kind}{layout}, {state}{}  {directory}",
@@ -148,7 +149,7 @@ impl MemberRecord {
             self.role.to_owned(),
             self.state.replace('_', " "),
             self.queue.unwrap_or("-").replace('_', " "),
-            self.age_ns.map_or_else(dash, brief),
+            self.age_ns.map_or_else(dash, age),
             self.file.clone(),
             self.command.as_deref().map_or_else(dash, shortened),
         ]
@@ -173,13 +174,6 @@ fn version_word(flavor: Flavor) -> u32 {
     }
 }
 
-/// Shows an age by its two largest units, in whole seconds.
-fn brief(age_ns: u64) -> String {
-    let age = Duration::from_secs(Duration::from_nanos(age_ns).as_secs());
-    let words = humantime::format_duration(age).to_string();
-    words.split(' ').take(2).collect::<Vec<_>>().join(" ")
-}
-
 fn shortened(command: &str) -> String {
     match command.char_indices().nth(COMMAND_WIDTH) {
         Some((end, _)) => format!("{}...", &command[..end]),
@@ -190,18 +184,6 @@ fn shortened(command: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ages_are_shown_by_their_two_largest_units() {
-        let cases = [
-            (Duration::from_millis(900), "0s"),
-            (Duration::from_secs(61), "1m 1s"),
-            (Duration::from_secs(2 * 86_400 + 3 * 3600 + 4), "2days 3h"),
-        ];
-        for (age, expected) in cases {
-            assert_eq!(brief(nanoseconds(age)), expected);
-        }
-    }
 
     #[test]
     fn a_long_command_is_cut_between_letters() {

@@ -1,8 +1,9 @@
 //! One look, for scripts and for those who only pass by.
 
 use super::records::{Chosen, Group, Look, Member};
-use super::view::{age, dash, size};
+use super::view::{dash, size};
 use crate::args::Common;
+use crate::clock::age;
 use crate::output::Output;
 use crate::status::{Failure, Status};
 use crate::table::table;

@@ -14,6 +14,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState, Wrap};
 use super::keys::HELP;
 use super::model::{MemberOrder, Model, Pane, Rates, ZoneOrder};
 use super::records::{ByKind, Chosen, Counters, Group, Member, Zone, Zones};
+use crate::clock::age;
 
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 const SELECTED: Style = Style::new().add_modifier(Modifier::REVERSED);
@@ -272,18 +273,6 @@ pub(super) fn dash() -> String {
     "-".to_owned()
 }
 
-/// An age by its two largest units: 5s, 3m07s, 2h05m, 4d12h.
-pub(super) fn age(age_ns: u64) -> String {
-    let seconds = Duration::from_nanos(age_ns).as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match () {
-        () if days > 0 => format!("{days}d{:02}h", hours % 24),
-        () if hours > 0 => format!("{hours}h{:02}m", minutes % 60),
-        () if minutes > 0 => format!("{minutes}m{:02}s", seconds % 60),
-        () => format!("{seconds}s"),
-    }
-}
-
 /// A length in the unit that makes it short.
 pub(super) fn size(len: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
@@ -437,10 +426,6 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let second = 1_000_000_000;
-        let ages =
-            [0, 59, 60, 187, 7500, 90_000, 86_400 * 400].map(|seconds| age(seconds * second));
-        assert_eq!(ages, ["0s", "59s", "1m00s", "3m07s", "2h05m", "1d01h", "400d00h"]);
         let rates = [0.0, 0.26, 9.94, 10.4, 99_999.0, 123_456.0, 12_345_678.0].map(rate);
         assert_eq!(rates, ["0", "0.3", "9.9", "10", "99999", "123k", "12.3M"]);
         assert_eq!(

@@ -348,7 +348,7 @@ fn what_cannot_be_measured_or_drawn_is_told_in_one_line() {
     fs::create_dir(&directory).unwrap();
     let cases: [(&[&str], i32, &str); 11] = [
         (&["--size", "257"], 2, "invalid value '257' for '--size <BYTES>'"),
-        (&["--size", "-1"], 2, "unexpected argument '-1' found"),
+        (&["--size", "-1"], 2, "invalid value '-1' for '--size <BYTES>'"),
         (&["--count", "0"], 2, "invalid value '0' for '--count <N>'"),
         (&["--count", "many"], 2, "invalid value 'many' for '--count <N>'"),
         (&["--duration", "0s"], 2, "nothing can be measured in no time"),

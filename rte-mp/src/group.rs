@@ -315,7 +315,8 @@ impl Group {
 
     /// Follows who joins and leaves. The news begins with those who are there.
     ///
-    /// It is the driver that follows; see [`Events`] for how much news waits for its reader.
+    /// It is the driver that follows, from its next turn on: who leaves between this call and that shows in
+    /// nothing; see [`Events`] for how much news waits for its reader.
     ///
     /// # Errors
     /// [`MembersError`] if the directory cannot be watched, or the group was left.

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::iter;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 /// Gives the cargo that runs this task.
 pub(crate) fn cargo<I>(arguments: I) -> Command
@@ -28,6 +29,22 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
         Ok(status) => Err(format!("`{line}`: {status}")),
         Err(error) => Err(format!("`{line}`: {error}")),
     }
+}
+
+/// Runs commands as [`run`] does, all at the same time, and waits for all.
+///
+/// # Errors
+/// What happened to the first that failed, in one line.
+pub(crate) fn run_side_by_side(commands: Vec<Command>) -> Result<(), String> {
+    thread::scope(|scope| {
+        let runs: Vec<_> = commands
+            .into_iter()
+            .map(|mut command| scope.spawn(move || run(&mut command)))
+            .collect();
+        let results: Vec<_> =
+            runs.into_iter().map(|run| run.join().expect("running does not panic")).collect();
+        results.into_iter().collect()
+    })
 }
 
 /// Runs `command` unseen, and gives what it wrote to its standard output.

@@ -3,7 +3,9 @@
 //! A suite that cannot run here is left out and says what would bring it in.
 
 use std::env;
+use std::num::NonZero;
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::c;
@@ -203,11 +205,20 @@ fn fuzz(options: &Options) -> Result<(), Shortfall> {
         return Err(Shortfall::LeftOut("--no-fuzz was given".to_owned()));
     }
     install_cargo_fuzz().map_err(Shortfall::LeftOut)?;
-    for target in command::output(&mut cargo(["fuzz", "list"]))?.lines() {
-        // The targets have no unsafe code, so that no sanitizer is needed, nor a nightly toolchain.
-        let mut fuzz = cargo(["fuzz", "run", "--sanitizer=none", target, "--"]);
-        fuzz.args([&format!("-max_total_time={FUZZ_SECONDS}"), "-print_final_stats=1"]);
-        command::run(fuzz.args(["-verbosity=0", "-timeout=10"]))?;
+    // The targets have no unsafe code, so that no sanitizer is needed, nor a nightly toolchain.
+    command::run(&mut cargo(["fuzz", "build", "--sanitizer=none"]))?;
+    let list = command::output(&mut cargo(["fuzz", "list"]))?;
+    let targets: Vec<_> = list.lines().collect();
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    // Each keeps one processor busy.
+    for some in targets.chunks(processors) {
+        let runs = some.iter().map(|target| {
+            let mut fuzz = cargo(["fuzz", "run", "--sanitizer=none", *target, "--"]);
+            fuzz.args([&format!("-max_total_time={FUZZ_SECONDS}"), "-print_final_stats=1"]);
+            fuzz.args(["-verbosity=0", "-timeout=10"]);
+            fuzz
+        });
+        command::run_side_by_side(runs.collect())?;
     }
     Ok(())
 }

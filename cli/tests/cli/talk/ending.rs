@@ -17,7 +17,9 @@ use crate::support::{Room, Started, assert_refused, wait_until};
 fn ask_later(group: &Group, message: &Message) -> Receiver<usize> {
     let (sender, replied) = channel();
     // A test may have ended before.
-    let done = move |replies: Replies| drop(sender.send(replies.received()));
+    let done = move |replies: Replies| {
+        let _ = sender.send(replies.received());
+    };
     group.request_async(message, Some(LONG), done).unwrap();
     replied
 }

@@ -6,7 +6,7 @@ pub(crate) mod hammer;
 pub(crate) mod heap_hammer;
 pub(crate) mod raw;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -138,6 +138,9 @@ impl Drop for Scene {
 }
 
 /// The write locks on a file, as byte ranges, the last byte included.
+///
+/// No two can be on the same bytes; the kernel's list is read in pieces, and shows one twice if others
+/// come and go meanwhile.
 pub(crate) fn write_locks(file: &Path) -> Vec<(u64, u64)> {
     let inode = format!(":{}", fs::metadata(file).unwrap().ino());
     let locks = fs::read_to_string("/proc/locks").unwrap();
@@ -149,7 +152,7 @@ pub(crate) fn write_locks(file: &Path) -> Vec<(u64, u64)> {
             (number(columns[place + 1]), number(columns[place + 2]))
         })
     });
-    ranges.collect()
+    ranges.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// How many arenas this process has mapped.

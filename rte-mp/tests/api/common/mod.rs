@@ -139,9 +139,20 @@ impl Drop for Scene {
 
 /// The write locks on a file, as byte ranges, the last byte included.
 ///
-/// No two can be on the same bytes; the kernel's list is read in pieces, and shows one twice if others
-/// come and go meanwhile.
+/// The kernel's list is read in pieces, and shows one twice or not at all if others come and go meanwhile:
+/// read until it says the same two times.
 pub(crate) fn write_locks(file: &Path) -> Vec<(u64, u64)> {
+    let mut locks = listed_write_locks(file);
+    loop {
+        let again = listed_write_locks(file);
+        if again == locks {
+            return locks;
+        }
+        locks = again;
+    }
+}
+
+fn listed_write_locks(file: &Path) -> Vec<(u64, u64)> {
     let inode = format!(":{}", fs::metadata(file).unwrap().ino());
     let locks = fs::read_to_string("/proc/locks").unwrap();
     let ranges = locks.lines().filter_map(|line| {
@@ -152,6 +163,7 @@ pub(crate) fn write_locks(file: &Path) -> Vec<(u64, u64)> {
             (number(columns[place + 1]), number(columns[place + 2]))
         })
     });
+    // No two can be on the same bytes.
     ranges.collect::<BTreeSet<_>>().into_iter().collect()
 }
 

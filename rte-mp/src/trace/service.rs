@@ -58,7 +58,7 @@ fn action() -> ActionName {
 impl Group {
     /// Records what this member sends and receives from now on.
     ///
-    /// Sending and receiving become slower by about a microsecond, and never wait for the reader.
+    /// Sending and receiving take longer for it, and never wait for the reader.
     ///
     /// # Errors
     /// [`TraceError::Left`], or [`TraceError::TooMany`] if eight record already.

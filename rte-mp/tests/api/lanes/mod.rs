@@ -90,8 +90,9 @@ fn is_in_lane(pid: u32, needle: &[u8]) -> bool {
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
     mapped(pid).into_iter().any(|(start, end)| {
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        memory.read_exact_at(&mut bytes, start).unwrap();
-        bytes.windows(needle.len()).any(|window| window == needle)
+        // One that another thread gives up meanwhile is not mapped any more.
+        let is_mapped = memory.read_exact_at(&mut bytes, start).is_ok();
+        is_mapped && bytes.windows(needle.len()).any(|window| window == needle)
     })
 }
 

@@ -11,9 +11,20 @@ use serde::Serialize;
 use crate::output::nanoseconds;
 
 /// Times longer than this count as this.
-const LONGEST: Duration = Duration::from_secs(3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(3600);
 /// How many digits of a time the histogram keeps.
 const DIGITS: u8 = 3;
+
+/// Makes a histogram for times in nanoseconds.
+pub(crate) fn histogram() -> Histogram<u64> {
+    let histogram = Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS);
+    histogram.expect("the bounds are in order")
+}
+
+/// Gives the nanoseconds as which a time stands in a [`histogram`].
+pub(crate) fn countable(time: Duration) -> u64 {
+    nanoseconds(time).clamp(1, nanoseconds(LONGEST))
+}
 
 /// The times of answers, as they come.
 #[derive(Debug, Clone)]
@@ -26,8 +37,7 @@ pub(crate) struct Latency {
 
 impl Latency {
     pub(crate) fn new() -> Self {
-        let times = Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS);
-        Self { sent: 0, sum: 0, times: times.expect("the bounds are in order"), extremes: None }
+        Self { sent: 0, sum: 0, times: histogram(), extremes: None }
     }
 
     /// Counts one that was asked, whatever comes of it.
@@ -37,7 +47,7 @@ impl Latency {
 
     /// Counts an answer, which took this long.
     pub(crate) fn add_received(&mut self, time: Duration) {
-        let time = nanoseconds(time.min(LONGEST)).max(1);
+        let time = countable(time);
         self.times.saturating_record(time);
         self.sum += u128::from(time);
         let (least, most) = self.extremes.unwrap_or((time, time));

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::output::nanoseconds;
-
-/// Times longer than this count as this.
-const LONGEST: Duration = Duration::from_secs(3600);
-/// How many digits of a time are kept.
-const DIGITS: u8 = 3;
+use crate::latency::{countable, histogram};
 
 /// The times of round trips.
 #[derive(Debug)]
@@ -24,14 +19,11 @@ pub(super) struct Series {
 
 impl Series {
     pub(super) fn new() -> Self {
-        let histogram = || Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS);
-        let [times, round] =
-            [histogram(), histogram()].map(|histogram| histogram.expect("the bounds are in order"));
-        Self { times, round, medians: Vec::new(), max: 0 }
+        Self { times: histogram(), round: histogram(), medians: Vec::new(), max: 0 }
     }
 
     pub(super) fn add(&mut self, time: Duration) {
-        let time = nanoseconds(time).clamp(1, nanoseconds(LONGEST));
+        let time = countable(time);
         self.round.saturating_record(time);
         self.max = self.max.max(time);
     }
@@ -76,6 +68,8 @@ impl Series {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::LONGEST;
+    use crate::output::nanoseconds;
 
     fn series(rounds: &[&[u64]]) -> Series {
         let mut series = Series::new();

@@ -5,6 +5,7 @@
 //! byte.
 
 use std::fmt::{self, Write};
+use std::path::Path;
 
 /// Bytes or text that are shown with whatever is dangerous escaped.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,11 @@ fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         0 => f.write_str("\\0"),
         _ => write!(f, "\\x{byte:02x}"),
     })
+}
+
+/// Shows a path, which anybody may have made, safely.
+pub(crate) fn shown(path: &Path) -> String {
+    Escaped::bytes(path.as_os_str().as_encoded_bytes()).to_string()
 }
 
 /// Bytes as hexadecimal digits, two each and no blanks: what `--hex` takes.

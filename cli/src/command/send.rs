@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::args::Common;
 use crate::content::Content;
-use crate::escape::Escaped;
+use crate::escape::{Escaped, shown};
 use crate::group::{find_members, label};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -96,7 +96,7 @@ impl Sent {
         Self {
             kind: "sent",
             name: Escaped::bytes(message.name().as_bytes()).to_string(),
-            peer: Escaped::bytes(member.name.as_path().as_os_str().as_encoded_bytes()).to_string(),
+            peer: shown(member.name.as_path()),
             peer_pid: member.pid,
             ok: error.is_none(),
             error,

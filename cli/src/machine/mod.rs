@@ -10,17 +10,11 @@ pub(crate) mod process;
 pub(crate) mod queues;
 pub(crate) mod survey;
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rte_mp::inspect::GroupReport;
 
-use crate::escape::Escaped;
-
-/// Shows a path, which anybody may have made, safely.
-pub(crate) fn shown(path: &Path) -> String {
-    Escaped::bytes(path.as_os_str().as_bytes()).to_string()
-}
+pub(crate) use crate::escape::shown;
 
 /// Shows a group's file prefix safely, also one that is no UTF-8.
 pub(crate) fn shown_prefix(group: &GroupReport) -> String {
@@ -42,6 +36,8 @@ pub(crate) fn typed(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use std::ffi::OsStr;
 
     use super::*;

@@ -16,7 +16,7 @@ use clap::ValueHint;
 use rte_mp::{ActionName, Message};
 use serde::Serialize;
 
-use crate::escape::Escaped;
+use crate::escape::shown;
 use crate::status::Failure;
 
 pub(crate) use layout::Layout;
@@ -178,8 +178,4 @@ fn open(path: &Path) -> Result<(File, Access), Failure> {
     opened.map_err(|error| {
         Failure::refused(format_args!("cannot open {} for a descriptor: {error}", path.display()))
     })
-}
-
-fn shown(path: &Path) -> String {
-    Escaped::bytes(path.as_os_str().as_encoded_bytes()).to_string()
 }

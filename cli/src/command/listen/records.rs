@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::clock::{time_of_day, unix_nanoseconds};
 use crate::content::{Content, counted};
-use crate::escape::{Escaped, hex};
+use crate::escape::{Escaped, hex, shown};
 use crate::group::role_word;
 
 /// The first record: from now on, everything is heard.
@@ -222,8 +222,4 @@ impl fmt::Display for Summary {
             missed => write!(f, "; {missed} not shown"),
         }
     }
-}
-
-fn shown(path: &std::path::Path) -> String {
-    Escaped::bytes(path.as_os_str().as_encoded_bytes()).to_string()
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::look::State;
 use super::{Pinged, Target};
-use crate::escape::Escaped;
+use crate::escape::shown;
 use crate::group::role_word;
 use crate::latency;
 use crate::nature::Nature;
@@ -53,7 +53,7 @@ impl Who {
         let Member { name, role, pid, .. } = &target.member;
         Self {
             pid: *pid,
-            socket: Escaped::bytes(name.as_path().as_os_str().as_encoded_bytes()).to_string(),
+            socket: shown(name.as_path()),
             role: role_word(*role),
             nature: target.nature.word(),
         }

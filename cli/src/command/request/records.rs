@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::asking::{Asked, Fate};
 use crate::content::Content;
-use crate::escape::Escaped;
+use crate::escape::{Escaped, shown};
 use crate::group::{label, role_word};
 use crate::latency::{self, Latency};
 use crate::output::nanoseconds;
@@ -55,7 +55,7 @@ impl Answer {
         Self {
             kind: "outcome",
             number,
-            peer: Escaped::bytes(member.name.as_path().as_os_str().as_encoded_bytes()).to_string(),
+            peer: shown(member.name.as_path()),
             peer_pid: member.pid,
             role: role_word(member.role),
             outcome,

@@ -16,7 +16,7 @@ use rustix::io::{Errno, pread};
 
 use super::asking::{Asked, Fate};
 use super::records::Answer;
-use crate::escape::Escaped;
+use crate::escape;
 use crate::status::Failure;
 
 /// How much of each file is copied.
@@ -44,7 +44,7 @@ pub(super) fn save(directory: &Path, asked: &Asked<'_>, answer: &mut Answer) {
         let path = directory.join(format!("{}-{peer}-{index}", asked.number));
         match copy(fd.as_fd(), &path) {
             Ok(Copied { len, rest }) => {
-                shown.saved = Some(Escaped::bytes(path.as_os_str().as_encoded_bytes()).to_string());
+                shown.saved = Some(escape::shown(&path));
                 shown.saved_len = Some(len);
                 shown.not_saved = rest;
             }

@@ -7,7 +7,7 @@ use super::cast::Cast;
 use super::paper::Paper;
 use super::scribe::{Scribe, Totals, decoded, direction, fate, kind, path, prefix, reason};
 use super::sources::{News, What};
-use crate::escape::{Escaped, hex};
+use crate::escape::{Escaped, hex, shown};
 use crate::group::role_word;
 use crate::machine::survey::{kind_word, release};
 use crate::output::nanoseconds;
@@ -84,7 +84,7 @@ struct Whose {
 }
 
 fn address(name: &rte_mp::PeerName) -> String {
-    Escaped::bytes(name.as_path().as_os_str().as_encoded_bytes()).to_string()
+    shown(name.as_path())
 }
 
 fn joined(whose: Whose, joined: &Joined) -> Object<'static> {
